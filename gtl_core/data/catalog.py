@@ -1,0 +1,66 @@
+"""The image sets in `data/`, by name."""
+
+from __future__ import annotations
+
+import difflib
+from pathlib import Path
+
+from gtl_core.config import Experiment
+from gtl_core.data.draws import make_draws
+from gtl_core.data.image_set import ImageSet
+from gtl_core.data.manifest import FILES
+from gtl_core.errors import InputError
+
+
+def names(data_home: Path) -> list[str]:
+    """Names of the image sets in a folder, sorted; damaged ones are among them."""
+    if not data_home.is_dir():
+        return []
+    return sorted(
+        folder.name
+        for folder in data_home.iterdir()
+        if not folder.name.startswith(".") and any((folder / file).is_file() for file in FILES)
+    )
+
+
+def find(data_home: Path, name: str) -> ImageSet:
+    """Opens an image set by its name.
+
+    Raises:
+        InputError: there is none of that name (near names are suggested), or it is damaged.
+    """
+    known = names(data_home)
+    if name not in known:
+        near = difflib.get_close_matches(name, known, n=3)
+        hint = f"did you mean {' or '.join(near)}?" if near else f"there are: {', '.join(known) or 'none yet'}."
+        raise InputError(f"no image set {name!r} in {data_home}; {hint} `gtl data import` makes one of your files")
+    return ImageSet.load(data_home / name)
+
+
+def load_pair(experiment: Experiment, data_home: Path) -> tuple[ImageSet, ImageSet]:
+    """Opens the source and the target of an experiment, and checks that they fit it.
+
+    Raises:
+        InputError: a set is not there or damaged, its channels are not the experiment's, it has fewer than two
+            classes, or the target has too few images in a class for the draws that are asked for.
+    """
+    source, target = (find(data_home, part.dataset) for part in (experiment.source, experiment.target))
+    wanted = experiment.image.channels
+    for images in (source, target):
+        if images.channels != wanted:
+            raise InputError(
+                f"{experiment.name}: {images.name} has {images.channels} channels but image.channels is {wanted}; "
+                f"import it again with --channels {wanted}, or change image.channels"
+            )
+        if len(images.classes) < 2:
+            raise InputError(f"{images.name} has one class only; a classifier needs two at least")
+    # Making the draws is the one check of "enough images" that cannot differ from making them later.
+    make_draws(
+        target,
+        labelled_per_class=experiment.target.labelled_per_class,
+        validation_per_class=experiment.target.validation_per_class,
+        test_fraction=experiment.target.test_fraction,
+        draws=experiment.evaluation.draws,
+        seed=experiment.seed,
+    )
+    return source, target

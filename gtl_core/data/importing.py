@@ -1,0 +1,140 @@
+"""Import: files of any known layout become an image set in `data/`."""
+
+from __future__ import annotations
+
+import re
+import time
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from gtl_core.data.decoding import BadImage, channels_of, decoded, prepared
+from gtl_core.data.image_set import ImageSet, ImageSetWriter
+from gtl_core.data.readers.layouts import open_reader
+from gtl_core.data.readers.record import Record
+from gtl_core.errors import InputError
+from gtl_core.progress import OnProgress, Progress, silent
+
+_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
+_LARGEST_UNASKED = 256
+"""Images larger than this are not stored at their own size unless it is asked for: networks see up to 64 pixels."""
+_NAMED_BAD_IMAGES = 5
+_SECONDS_BETWEEN_REPORTS = 0.25
+
+
+def import_images(
+    name: str,
+    path: Path,
+    data_home: Path,
+    size: int | None = None,
+    channels: int | None = None,
+    skip_bad: bool = False,
+    replace: bool = False,
+    on_progress: OnProgress = silent,
+) -> ImageSet:
+    """Makes an image set of files; memory does not grow with the number of pixels.
+
+    Args:
+        name: name of the new set: small letters, digits, `-` and `_`.
+        path: what `open_reader` can read.
+        data_home: the folder of all image sets.
+        size: height and width to bring all images to. Where it is None all images must have one size, which is kept;
+            images that are not square are filled up to a square.
+        channels: 1 to make all images grey, 3 to make all colour; None to keep what they are, where all are the same.
+        skip_bad: leave images out that cannot be read, and list them in the card as `skipped`.
+        replace: take the place of a set of the same name.
+        on_progress: is shown the number of images read.
+
+    Returns:
+        The new set, loaded.
+
+    Raises:
+        InputError: the name is taken or impossible, the path cannot be read, an image is bad, sizes or channels are
+            mixed, or there are fewer than two classes. Nothing is written then.
+    """
+    if not _NAME.fullmatch(name):
+        raise InputError(
+            f"{name!r} cannot name an image set: small letters, digits, - and _, at most 64, no - at first"
+        )
+    folder = data_home / name
+    if folder.exists() and not replace:
+        raise InputError(f"there is an image set {name!r} already; choose another name, or replace it with --replace")
+    reader = open_reader(path)
+    if len(reader.classes) < 2:
+        found = f"one class only ({reader.classes[0]})" if reader.classes else "no class"
+        raise InputError(f"{path}: {found}; a classifier needs two at least")
+
+    shape = _Shape(size, channels)
+    bad: list[str] = []
+    reported = time.monotonic()
+    with ImageSetWriter(folder, reader.classes, {"origin": path.name}) as writer:
+        for step, record in enumerate(reader.records(), 1):
+            try:
+                pixels = _pixels(record)
+            except BadImage as error:
+                bad.append(f"{record.source_file}: {error}")
+                continue
+            image = shape.applied(pixels, record.source_file)
+            original = (pixels.shape[1], pixels.shape[0], channels_of(pixels))
+            writer.add(
+                image,
+                label=record.label,
+                split=record.split,
+                group=record.group,
+                source_file=record.source_file,
+                original=original,
+            )
+            if time.monotonic() - reported > _SECONDS_BETWEEN_REPORTS:
+                reported = time.monotonic()
+                on_progress(Progress(f"import {name}", step, reader.total))
+        if bad and not skip_bad:
+            more = f"; and {len(bad) - _NAMED_BAD_IMAGES} more" if len(bad) > _NAMED_BAD_IMAGES else ""
+            listed = "; ".join(bad[:_NAMED_BAD_IMAGES])
+            raise InputError(
+                f"{path}: {len(bad)} of {reader.total} images cannot be used: {listed}{more}. "
+                "Mend them, or import the rest with --skip-bad"
+            )
+        if bad:
+            writer.card["skipped"] = bad
+    on_progress(Progress(f"import {name}", reader.total, reader.total))
+    return ImageSet.load(folder)
+
+
+class _Shape:
+    """Size and channels of the stored images: those asked for, or else those of the first image."""
+
+    def __init__(self, size: int | None, channels: int | None) -> None:
+        self._size = size
+        self._channels = channels
+        self._first: tuple[str, int, int, int] | None = None
+
+    def applied(self, pixels: npt.NDArray[np.uint8], source_file: str) -> npt.NDArray[np.uint8]:
+        """The image as it is stored: uint8 (C, S, S)."""
+        height, width = pixels.shape[:2]
+        channels = channels_of(pixels)
+        if self._first is None:
+            self._first = (source_file, width, height, channels)
+            if self._size is None and max(width, height) > _LARGEST_UNASKED:
+                raise InputError(
+                    f"{source_file} is {width}×{height} pixels; say how large images shall be stored, such as --size 64"
+                )
+        name, first_width, first_height, first_channels = self._first
+        if self._size is None and (width, height) != (first_width, first_height):
+            raise InputError(
+                f"{name} is {first_width}×{first_height} pixels and {source_file} is {width}×{height}; "
+                "say what size to bring all images to, such as --size 32"
+            )
+        if self._channels is None and channels != first_channels:
+            grey, colour = (name, source_file) if channels == 3 else (source_file, name)
+            raise InputError(
+                f"{grey} is grey and {colour} is colour; say which all shall be: --channels 1 or --channels 3"
+            )
+        return prepared(pixels, self._size or max(first_width, first_height), self._channels or first_channels)
+
+
+def _pixels(record: Record) -> npt.NDArray[np.uint8]:
+    """Pixels of a record: uint8 (H, W) or (H, W, C)."""
+    if record.content is None:
+        raise BadImage(record.problem)
+    return decoded(record.content) if isinstance(record.content, bytes) else record.content

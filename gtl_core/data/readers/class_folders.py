@@ -1,0 +1,77 @@
+"""Reader of class folders, in a folder or a zip archive, with or without parts.
+
+`[TOP/][train|val|test/]CLASS/[GROUP/…]NAME.png`: folders between the class and the file name the group.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import PurePosixPath
+
+from gtl_core.data.readers.file_trees import FileTree, UnreadableFile
+from gtl_core.data.readers.record import Record, part_named, splits_of
+from gtl_core.errors import InputError
+
+_IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png")
+
+
+class ClassFolderReader:
+    """Reads images whose folder names their class.
+
+    Args:
+        tree: the files.
+        where: the path that was given, for messages.
+
+    Raises:
+        InputError: there is no file, or a file lies in no class folder.
+    """
+
+    def __init__(self, tree: FileTree, where: str) -> None:
+        self._tree = tree
+        paths = [PurePosixPath(name) for name in tree.names]
+        if not paths:
+            raise InputError(f"{where}: no images in it")
+        top = _wrapper(paths)
+        # A file beside the folders, such as a README, is passed over; an image there has lost its class.
+        paths = [path for path in paths if len(path.parts) > top + 1 or path.suffix.lower() in _IMAGE_SUFFIXES]
+        inner = [path.parts[top:] for path in paths]
+        parts = [part_named(names[0]) for names in inner]
+        in_parts = all(parts)
+        depth = 2 if in_parts else 1
+        loose = [path for path, names in zip(paths, inner, strict=True) if len(names) <= depth]
+        if loose or not paths:
+            name = f"{loose[0]} lies" if loose else "the files lie"
+            raise InputError(f"{where}: {name} in no class folder; expected CLASS/NAME.png or train/CLASS/NAME.png")
+        splits = splits_of(part for part in parts if part) if in_parts else {}
+        self.classes = tuple(sorted({names[depth - 1] for names in inner}, key=_natural))
+        self.total = len(paths)
+        numbers = {name: number for number, name in enumerate(self.classes)}
+        self._entries = [
+            (
+                path.as_posix(),
+                numbers[names[depth - 1]],
+                splits[part] if in_parts and part else "",
+                "/".join(names[depth:-1]),
+            )
+            for path, names, part in zip(paths, inner, parts, strict=True)
+        ]
+
+    def records(self) -> Iterator[Record]:
+        """Gives the images by name; see `Reader.records`."""
+        for name, label, split, group in self._entries:
+            try:
+                yield Record(self._tree.read(name), label, split, group, name)
+            except UnreadableFile as error:
+                yield Record(None, label, split, group, name, str(error))
+
+
+def _wrapper(paths: list[PurePosixPath]) -> int:
+    """1 where all files lie in one folder that is neither a part nor a class, as archives are often packed; else 0."""
+    tops = {path.parts[0] for path in paths}
+    wraps = len(tops) == 1 and part_named(next(iter(tops))) is None and all(len(path.parts) > 2 for path in paths)
+    return int(wraps)
+
+
+def _natural(name: str) -> tuple[int, int, str]:
+    """Sorts numbers by value and before words."""
+    return (0, int(name), name) if name.isascii() and name.isdigit() else (1, 0, name)

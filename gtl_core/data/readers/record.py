@@ -1,0 +1,101 @@
+"""What every reader gives, and what the layouts have in common: names of parts, classes by number."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from gtl_core.errors import InputError
+
+_PARTS = {
+    "train": "train",
+    "training": "train",
+    "val": "val",
+    "valid": "val",
+    "validation": "val",
+    "dev": "val",
+    "test": "test",
+    "testing": "test",
+    "t10k": "test",
+}
+
+
+@dataclass(frozen=True)
+class Record:
+    """One image as a reader finds it.
+
+    Attributes:
+        content: the bytes of a JPEG or PNG file, or pixels: uint8 (H, W) or (H, W, 3).
+        label: index into the reader's classes.
+        split: `train`, `val`, `test` or empty.
+        group: what must stay on one side of a split, or empty.
+        source_file: where the image is, as a person would look for it.
+        problem: why the image could not be read, where `content` is None.
+    """
+
+    content: bytes | npt.NDArray[np.uint8] | None
+    label: int
+    split: str
+    group: str
+    source_file: str
+    problem: str = ""
+
+
+class Reader(Protocol):
+    """Reads one layout, image by image.
+
+    Attributes:
+        classes: names of the classes, known before the first image is read.
+        total: how many records there will be.
+    """
+
+    classes: tuple[str, ...]
+    total: int
+
+    def records(self) -> Iterator[Record]:
+        """Gives every image, in an order that is always the same.
+
+        Raises:
+            InputError: the file as a whole is damaged.
+        """
+
+
+def part_named(name: str) -> str | None:
+    """`train`, `val` or `test` for the name of a part as people write it, such as `validation`; else None."""
+    return _PARTS.get(name.lower())
+
+
+def splits_of(parts: Iterable[str]) -> dict[str, str]:
+    """The split of each part that was found.
+
+    A part that stands alone is nothing to keep apart from others, so its images are in no split: MNIST's `t10k` files
+    by themselves can then be a source as well as a target.
+    """
+    found = sorted(set(parts))
+    return {part: part if len(found) > 1 else "" for part in found}
+
+
+def numbered_classes(values: npt.NDArray[Any], where: str) -> tuple[str, ...]:
+    """Names of classes that are given by numbers: the distinct numbers, ascending.
+
+    Args:
+        values: whole numbers (N,).
+        where: the file, for the message.
+
+    Raises:
+        InputError: the labels are no whole numbers, or negative.
+    """
+    if values.dtype.kind not in "iu":
+        raise InputError(f"{where}: labels are {values.dtype}, expected whole numbers")
+    if values.size and values.min() < 0:
+        raise InputError(f"{where}: label {values.min()} is out of range; labels start at 0")
+    return tuple(str(number) for number in np.unique(values))
+
+
+def text(value: Any) -> str:
+    """A group's name; None and missing values are no group."""
+    return "" if value is None or value != value else str(value)

@@ -1,0 +1,1 @@
+"""The application over `gtl_core`: Dagster definitions and the `gtl` command."""

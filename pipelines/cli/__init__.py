@@ -1,0 +1,1 @@
+"""The `gtl` command, a file a group of commands: parse, call, print."""
