@@ -1,0 +1,289 @@
+"""Lineage records: everything that a registered model version was made of, and whether it is still there unchanged."""
+
+from __future__ import annotations
+
+import difflib
+import platform
+import subprocess
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib.metadata import version as installed_version
+from pathlib import Path
+from typing import Any, Literal
+
+from gtl_core.errors import InputError
+from gtl_core.files import file_sha256, read_json
+from gtl_core.homes import Homes
+from gtl_core.registry.promotion import aliases
+from gtl_core.registry.tracking import TrackingStore, open_store
+
+LINEAGE_FILE = "lineage.json"
+"""Name of the record inside a model's folder, so that it goes wherever the model goes."""
+LINEAGE_TAG = "gtl.lineage_sha256"
+"""Tag of a model version with the hash of that file."""
+
+
+@dataclass(frozen=True)
+class HashCheck:
+    """One hash of a lineage record beside what is there now.
+
+    Attributes:
+        what: what was hashed, such as `checkpoint source_gan`.
+        recorded: the hash in the record.
+        found: the hash of the file now; None where it is gone.
+    """
+
+    what: str
+    recorded: str
+    found: str | None
+
+    @property
+    def state(self) -> Literal["same", "changed", "missing"]:
+        """How what is there compares with what was recorded."""
+        if self.found is None:
+            return "missing"
+        return "same" if self.found == self.recorded else "changed"
+
+
+def git_commit(root: Path) -> str:
+    """The commit that is checked out, followed by `-dirty` where tracked files differ from it.
+
+    Raises:
+        InputError: `root` is no git checkout with at least one commit, or there is no git command.
+    """
+    try:
+        commit = subprocess.run(["git", "rev-parse", "HEAD"], cwd=root, capture_output=True, text=True, check=True)
+        changes = subprocess.run(
+            ["git", "status", "--porcelain", "--untracked-files=no"],
+            cwd=root,
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+    except FileNotFoundError as error:
+        raise InputError("lineage needs the git command; install git") from error
+    except subprocess.CalledProcessError as error:
+        raise InputError(
+            f"{root} is no git checkout with a commit, so models could not be traced to their code; clone the "
+            "project, or run git init and commit"
+        ) from error
+    return commit.stdout.strip() + ("-dirty" if changes.stdout.strip() else "")
+
+
+def environment(root: Path) -> dict[str, str | None]:
+    """What the code ran on: hash of the lock file (None where there is none), versions of Python and torch."""
+    lock = root / "requirements.lock"
+    return {
+        "lock_sha256": file_sha256(lock) if lock.is_file() else None,
+        "python": platform.python_version(),
+        "torch": installed_version("torch"),
+    }
+
+
+def build_record(
+    homes: Homes,
+    *,
+    mlflow_run_id: str,
+    dagster_run_id: str | None,
+    data_version: str,
+    datasets: Sequence[Mapping[str, Any]],
+    checkpoints: Sequence[tuple[str, Path]],
+    synthetic: Path,
+    verdict: Mapping[str, Any],
+) -> dict[str, Any]:
+    """Everything of a lineage record but the model version, which is known only when it has been registered.
+
+    Args:
+        homes: the project's homes.
+        mlflow_run_id: the run that the model is logged in.
+        dagster_run_id: the Dagster run, or None outside Dagster.
+        data_version: version of the whole data home.
+        datasets: `{name, role, version, images}` of each image set.
+        checkpoints: stage and file of each checkpoint on the way.
+        synthetic: folder of the synthetic set.
+        verdict: the evaluation's verdict.
+    """
+    from gtl_core.synthesis.synthetic_set import SyntheticSet, synthetic_manifest_sha256
+
+    return {
+        "mlflow_run_id": mlflow_run_id,
+        "dagster_run_id": dagster_run_id,
+        "git_commit": git_commit(homes.root),
+        "data_version": data_version,
+        "datasets": [dict(dataset) for dataset in datasets],
+        "checkpoints": [
+            {"stage": stage, "sha256": file_sha256(path), "path": _portable(path, homes)} for stage, path in checkpoints
+        ],
+        "synthetic": {
+            "manifest_sha256": synthetic_manifest_sha256(synthetic),
+            "images": len(SyntheticSet.load(synthetic)),
+            "path": _portable(synthetic, homes),
+        },
+        "verdict": dict(verdict),
+        "environment": environment(homes.root),
+    }
+
+
+def read_lineage(homes: Homes, reference: str) -> dict[str, Any]:
+    """The lineage record of a model version.
+
+    Args:
+        homes: the project's homes.
+        reference: `NAME@ALIAS`, `NAME/VERSION`, or `NAME` for its champion, or its newest version where it has none.
+
+    Raises:
+        InputError: there is no such model, alias or version, or its record is gone or is not the one written.
+    """
+    store = open_store(homes)
+    name, version = resolve(store, reference)
+    with tempfile.TemporaryDirectory(prefix="gtl-model-") as scratch:
+        return _read(store, name, version, store.model_folder(name, version, Path(scratch)))
+
+
+def resolve(store: TrackingStore, reference: str) -> tuple[str, str]:
+    """Name and version that a reference stands for; see `read_lineage`.
+
+    Raises:
+        InputError: there is no such model, alias or version.
+    """
+    name = reference.split("@")[0].split("/")[0]
+    known = {model.name for model in _pages(store.client.search_registered_models)}
+    if name not in known:
+        near = difflib.get_close_matches(name, known, n=3)
+        hint = f"did you mean {' or '.join(near)}?" if near else "gtl models lists them"
+        raise InputError(f"no registered model {name!r}; {hint}")
+    found = _pages(store.client.search_model_versions, filter_string=f"name='{name}'")
+    versions = sorted((str(version.version) for version in found), key=int)
+    by_alias = aliases(store, name)
+    if "@" in reference:
+        alias = reference.split("@", 1)[1]
+        if alias not in by_alias:
+            raise InputError(f"{name} has no {alias!r}; it has {', '.join(sorted(by_alias)) or 'no aliases'}")
+        return name, by_alias[alias]
+    if "/" in reference:
+        version = reference.split("/", 1)[1]
+        if version not in versions:
+            raise InputError(f"{name} has no version {version!r}; it has {', '.join(versions) or 'none'}")
+        return name, version
+    if not versions:
+        raise InputError(f"{name} has no version; run its experiment first")
+    return name, by_alias.get("champion", versions[-1])
+
+
+def verify_lineage(homes: Homes, reference: str) -> list[HashCheck]:
+    """Hashes again everything that a lineage record names.
+
+    Args:
+        homes: the project's homes.
+        reference: as for `read_lineage`.
+
+    Returns:
+        A check for the model's weights and code, each checkpoint, the synthetic manifest, each data set and the lock
+        file.
+
+    Raises:
+        InputError: as `read_lineage` raises it.
+    """
+    from gtl_core.data.catalog import find
+    from gtl_core.synthesis.synthetic_set import synthetic_manifest_sha256
+
+    store = open_store(homes)
+    name, version = resolve(store, reference)
+    with tempfile.TemporaryDirectory(prefix="gtl-model-") as scratch:
+        folder = store.model_folder(name, version, Path(scratch))
+        record = _read(store, name, version, folder)
+        checks = [HashCheck(f"model {file}", sha256, _hash(folder / file)) for file, sha256 in record["files"].items()]
+    for checkpoint in record["checkpoints"]:
+        path = _located(checkpoint["path"], homes)
+        checks.append(HashCheck(f"checkpoint {checkpoint['stage']}", checkpoint["sha256"], _hash(path)))
+    synthetic = _located(record["synthetic"]["path"], homes)
+    found = synthetic_manifest_sha256(synthetic) if synthetic.is_dir() else None
+    checks.append(HashCheck("synthetic manifest", record["synthetic"]["manifest_sha256"], found))
+    for dataset in record["datasets"]:
+        try:
+            now = find(homes.data, dataset["name"]).version
+        except InputError:
+            now = None
+        checks.append(HashCheck(f"data set {dataset['name']}", dataset["version"], now))
+    lock = record["environment"]["lock_sha256"]
+    if lock:
+        checks.append(HashCheck("requirements.lock", lock, _hash(homes.root / "requirements.lock")))
+    return checks
+
+
+def synthetic_folder(homes: Homes, record: Mapping[str, Any]) -> Path:
+    """Folder of the synthetic set of a lineage record."""
+    return _located(record["synthetic"]["path"], homes)
+
+
+def list_models(homes: Homes) -> list[dict[str, Any]]:
+    """Every registered model version, by name, newest first.
+
+    Returns:
+        Rows of `name, version, aliases, kind, experiment, verdict, metric, score, created, mlflow_run_id`, where the
+        score is the one on the test images that the gate measured, None for generators.
+    """
+    store = open_store(homes)
+    by_version: dict[tuple[str, str], list[str]] = {}
+    for model in _pages(store.client.search_registered_models):
+        for alias, version in model.aliases.items():
+            by_version.setdefault((model.name, str(version)), []).append(alias)
+    rows = [
+        {
+            "name": version.name,
+            "version": str(version.version),
+            "aliases": sorted(by_version.get((version.name, str(version.version)), [])),
+            "kind": version.tags.get("gtl.kind"),
+            "experiment": version.tags.get("gtl.experiment"),
+            "verdict": version.tags.get("gtl.verdict"),
+            "metric": version.tags.get("gtl.metric"),
+            "score": float(version.tags["gtl.score"]) if "gtl.score" in version.tags else None,
+            "created": datetime.fromtimestamp(version.creation_timestamp / 1000, UTC).isoformat(timespec="seconds"),
+            "mlflow_run_id": version.run_id,
+        }
+        for version in _pages(store.client.search_model_versions)
+    ]
+    return sorted(rows, key=lambda row: (row["name"], -int(row["version"])))
+
+
+def _pages(search: Callable[..., Any], **query: str) -> list[Any]:
+    """All results of one of MLflow's searches, which give a page at a time."""
+    found = list(page := search(**query))
+    while page.token:
+        found += (page := search(**query, page_token=page.token))
+    return found
+
+
+def _read(store: TrackingStore, name: str, version: str, folder: Path) -> dict[str, Any]:
+    """The record in a model's folder, with the model version and its present aliases."""
+    path = folder / LINEAGE_FILE
+    if not folder.is_dir():
+        raise InputError(
+            f"{name} version {version}: its files are not at {folder}; restore them, or let gtl doctor look for "
+            "a moved project"
+        )
+    tags = store.client.get_model_version(name, version).tags
+    if LINEAGE_TAG not in tags or not path.is_file():
+        raise InputError(f"{name} version {version} was not registered by gtl: it has no lineage record")
+    if file_sha256(path) != tags[LINEAGE_TAG]:
+        raise InputError(f"{name} version {version}: {LINEAGE_FILE} was changed after it had been registered")
+    held = sorted(alias for alias, held_by in aliases(store, name).items() if held_by == version)
+    record: dict[str, Any] = read_json(path)
+    return {"model": {"name": name, "version": version, "aliases": held}, **record}
+
+
+def _portable(path: Path, homes: Homes) -> str:
+    """The path below the artifacts home, so that a moved project still finds it; absolute where it is elsewhere."""
+    path = path.resolve()
+    return path.relative_to(homes.artifacts).as_posix() if path.is_relative_to(homes.artifacts) else str(path)
+
+
+def _located(path: str, homes: Homes) -> Path:
+    """The file of a recorded path."""
+    return homes.artifacts / path
+
+
+def _hash(path: Path) -> str | None:
+    return file_sha256(path) if path.is_file() else None

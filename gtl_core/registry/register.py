@@ -1,0 +1,165 @@
+"""Registration of what an experiment has made: its classifier and its generator, judged and given their aliases."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from gtl_core.config import Experiment
+from gtl_core.files import read_json
+from gtl_core.homes import Homes
+from gtl_core.registry.gate import Candidate, GateResult, judge
+from gtl_core.registry.lineage import build_record
+from gtl_core.registry.packaging import log_package, package_classifier, package_generator
+from gtl_core.registry.promotion import aliases, current_alias, nominate, promote
+from gtl_core.registry.tracking import TrackingStore, open_store
+
+if TYPE_CHECKING:
+    from gtl_core.data.draws import Draw
+    from gtl_core.data.image_set import ImageSet
+
+_EXAMPLES = 4
+
+
+def classifier_name(experiment: str) -> str:
+    """Name of the registered classifier of an experiment."""
+    return f"gtl-{experiment}-classifier"
+
+
+def generator_name(experiment: str) -> str:
+    """Name of the registered generator of an experiment."""
+    return f"gtl-{experiment}-generator"
+
+
+def register_experiment(
+    experiment: Experiment,
+    homes: Homes,
+    *,
+    parent_run_id: str,
+    dagster_run_id: str | None,
+    evaluation: Path,
+    generator: Path,
+    synthetic: Path,
+    target: ImageSet,
+    draw: Draw,
+    checkpoints: Sequence[tuple[str, Path]],
+    datasets: Sequence[Mapping[str, Any]],
+    data_version: str,
+) -> list[dict[str, Any]]:
+    """Registers the best classifier and its generator, and makes them champions where the gate and the rules allow.
+
+    Both become challengers first. The gate is asked every time, and its answer is a tag (`gtl.gate`) of the
+    classifier's version. With automatic approval, or where there is no champion yet, those that pass become
+    champions, the generator with its classifier; with manual approval they wait as challengers.
+
+    Args:
+        experiment: what was run.
+        homes: the project's homes.
+        parent_run_id: the MLflow run that the models are logged in.
+        dagster_run_id: the Dagster run, or None outside Dagster.
+        evaluation: folder of the finished evaluation.
+        generator: checkpoint of the GAN whose generator goes with the classifier.
+        synthetic: folder of the synthetic set that this generator made.
+        target: the target image set.
+        draw: a draw of it, for its test part.
+        checkpoints: stage and file of every checkpoint on the way.
+        datasets: `{name, role, version, images}` of each image set.
+        data_version: version of the whole data home.
+
+    Returns:
+        `{name, version, alias, gate}` of the classifier and of the generator; the alias is None for one that has
+        been overtaken, the gate is `GateResult.to_json()`.
+
+    Raises:
+        InputError: this is no git checkout, the MLflow store cannot be reached, or a file of a stage is missing.
+    """
+    from gtl_core.synthesis.synthetic_set import SyntheticSet
+
+    store = open_store(homes)
+    verdict = read_json(evaluation / "verdict.json")
+    best = read_json(evaluation / "best" / "best.json")
+    weights = evaluation / "best" / "classifier.safetensors"
+    made = SyntheticSet.load(synthetic)
+    record = build_record(
+        homes,
+        mlflow_run_id=parent_run_id,
+        dagster_run_id=dagster_run_id,
+        data_version=data_version,
+        datasets=datasets,
+        checkpoints=[*checkpoints, ("classifier", weights)],
+        synthetic=synthetic,
+        verdict=verdict,
+    )
+    tags = {"gtl.experiment": experiment.name, "gtl.verdict": verdict["label"], "gtl.data_version": data_version}
+    names = classifier_name(experiment.name), generator_name(experiment.name)
+    # The example that is stored with a model goes wherever the model goes, so it is no real image.
+    example = made.images[:: max(1, len(made) // _EXAMPLES)][:_EXAMPLES]
+    with tempfile.TemporaryDirectory(prefix="gtl-register-") as scratch:
+        packages = (
+            package_classifier(weights, example, Path(scratch) / "classifier"),
+            package_generator(generator, Path(scratch) / "generator"),
+        )
+        said = (
+            f"{experiment.name}: arm {best['arm']}; the GAN {verdict['label']}",
+            f"{experiment.name}: {generator.parent}",
+        )
+        versions = [
+            log_package(store, parent_run_id, package, name=name, lineage=record, tags=tags, description=text)
+            for package, name, text in zip(packages, names, said, strict=True)
+        ]
+        champion = aliases(store, names[0]).get("champion")
+        for name, version in zip(names, versions, strict=True):
+            nominate(store, name, version, f"registered by run {parent_run_id}")
+        result = _judge(experiment, store, names, versions, champion, target, draw, Path(scratch))
+    _note(store, names[0], versions[0], result)
+    if result.passed and (experiment.promotion.approval == "automatic" or champion is None):
+        for name, version in zip(names, versions, strict=True):
+            promote(store, name, version, result.reasons[0])
+    return [
+        {"name": name, "version": version, "alias": current_alias(homes, name, version), "gate": result.to_json()}
+        for name, version in zip(names, versions, strict=True)
+    ]
+
+
+def _judge(
+    experiment: Experiment,
+    store: TrackingStore,
+    names: tuple[str, str],
+    versions: Sequence[str],
+    champion: str | None,
+    target: ImageSet,
+    draw: Draw,
+    scratch: Path,
+) -> GateResult:
+    """Asks the gate about new versions, all models read from the registry as a user would."""
+
+    def candidate(role: str, index: Literal[0, 1], version: str) -> Candidate:
+        folder = scratch / f"{role}-{index}"
+        folder.mkdir()
+        name = names[index]
+        return Candidate(
+            f"{role} {name}/{version}", store.model_folder(name, version, folder), ("classifier", "generator")[index]
+        )
+
+    return judge(
+        challenger=candidate("challenger", 0, versions[0]),
+        generator=candidate("challenger", 1, versions[1]),
+        champion=candidate("champion", 0, champion) if champion else None,
+        images=target.images[draw.test],
+        labels=target.labels[draw.test],
+        classes=target.classes,
+        metric=experiment.promotion.metric,
+        min_gain=experiment.promotion.min_gain,
+    )
+
+
+def _note(store: TrackingStore, name: str, version: str, result: GateResult) -> None:
+    """Writes what the gate found on the classifier's version."""
+    tags = {"gtl.gate": json.dumps(result.to_json()), "gtl.metric": result.metric}
+    if result.challenger_score is not None:
+        tags["gtl.score"] = repr(result.challenger_score)
+    for key, value in tags.items():
+        store.client.set_model_version_tag(name, version, key, value)
