@@ -1,0 +1,169 @@
+"""`gtl doctor`: what it finds, and what it mends."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sqlite3
+import subprocess
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from gtl_core.homes import Homes
+from gtl_core.registry.relocation import find_moved, mend_moved
+from gtl_core.registry.tracking import open_store
+from pipelines import checkup
+from pipelines.checkup import check_up
+
+
+def _found(homes: Homes, **options: bool) -> dict[str, tuple[str, str]]:
+    return {check.name: (check.state, check.message) for check in check_up(homes, **options)}
+
+
+@pytest.fixture(scope="module")
+def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An MLflow home with a run, an artifact and a model version; its tables take seconds, so it is made once."""
+    root = tmp_path_factory.mktemp("template")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("GTL_ROOT", str(root))
+        for variable in ("GTL_MLRUNS", "MLFLOW_TRACKING_URI"):
+            patch.delenv(variable, raising=False)
+        store = open_store(Homes.locate())
+        run = store.start_run("study of two words", "first")
+        (root / "note.txt").write_text("kept")
+        store.log_artifact(run, root / "note.txt")
+        store.finish(run)
+        store.client.create_registered_model("a-model")
+        store.client.create_model_version("a-model", source=store.client.get_run(run).info.artifact_uri, run_id=run)
+    return root / "mlruns"
+
+
+def _read_note(homes: Homes, scratch: Path) -> str:
+    client = open_store(homes).client
+    run = client.search_runs([client.get_experiment_by_name("study of two words").experiment_id])[0]
+    return Path(client.download_artifacts(run.info.run_id, "note.txt", str(scratch))).read_text()
+
+
+def test_a_sound_project_has_no_failed_check_on_what_the_installation_decides(homes: Homes):
+    found = _found(homes)
+    for name in ("python", "packages", "selections", "dagster", "mlflow", "artifact paths", "device", "disk"):
+        assert found[name][0] != "failed", found[name]
+    assert not homes.mlruns.exists()  # looking makes no store
+
+
+def test_a_folder_without_git_fails(homes: Homes):
+    state, message = _found(homes)["git"]
+    assert state == "failed"
+    assert "git" in message
+
+
+def test_a_commit_is_named_and_uncommitted_changes_are_a_warning(homes: Homes):
+    for command in (["init", "-q"], ["add", "-A"], ["commit", "-qm", "first"]):
+        subprocess.run(
+            ["git", "-c", "user.name=t", "-c", "user.email=t@example.org", *command], cwd=homes.root, check=True
+        )
+    assert _found(homes)["git"][0] == "ok"
+    (homes.root / "dagster.yaml").write_text((homes.root / "dagster.yaml").read_text() + "# edited\n")
+    assert _found(homes)["git"][0] == "warning"
+
+
+def test_dependencies_that_do_not_fit_are_named(homes: Homes, monkeypatch):
+    monkeypatch.setattr("importlib.metadata.requires", lambda name: ["torch==1.0", "no-such-package>=2", "numpy>=2"])
+    state, message = _found(homes)["packages"]
+    assert state == "failed"
+    assert "torch" in message and "needed ==1.0" in message and "no-such-package is missing" in message
+    assert "numpy" not in message
+
+
+def test_the_antlr_trap_is_found(homes: Homes, monkeypatch):
+    def broken(_text):
+        raise TypeError("ord() expected string of length 1")
+
+    monkeypatch.setattr("dagster.AssetSelection.from_string", broken)
+    state, message = _found(homes)["selections"]
+    assert state == "failed"
+    assert "antlr4-python3-runtime" in message
+
+
+def test_dagster_reads_selections_beside_dvc():
+    import dagster as dg
+    import dvc.utils.hydra  # noqa: F401
+
+    @dg.asset
+    def a() -> None: ...
+
+    @dg.asset(deps=[a])
+    def b() -> None: ...
+
+    @dg.asset
+    def c() -> None: ...
+
+    assert dg.AssetSelection.from_string('key:"a"+').resolve([a, b, c]) == {a.key, b.key}
+
+
+def test_a_home_that_is_a_file_is_told_with_the_variable_that_moves_it(homes: Homes):
+    homes.artifacts.write_text("")
+    state, message = _found(homes)["home artifacts"]
+    assert state == "failed"
+    assert "GTL_ARTIFACTS" in message
+
+
+def test_a_full_disk_fails(homes: Homes, monkeypatch):
+    usage = shutil.disk_usage(homes.root)
+    monkeypatch.setattr(checkup.shutil, "disk_usage", lambda _path: usage._replace(free=1_000_000))
+    assert _found(homes)["disk"][0] == "failed"
+
+
+def test_a_wrong_experiment_file_is_named(homes: Homes):
+    homes.experiments.mkdir()
+    (homes.experiments / "odd.yaml").write_text("name: odd\nunheard_of: 1\n")
+    state, message = _found(homes)["experiments"]
+    assert state == "failed"
+    assert "odd.yaml" in message and "unheard_of" in message
+
+
+def test_a_store_in_its_place_has_nothing_to_mend(homes: Homes, template: Path):
+    here = replace(homes, mlruns=template)
+    assert find_moved(here) == []
+    assert mend_moved(here) == 0
+
+
+def test_a_moved_project_is_found_and_mended(homes: Homes, template: Path, tmp_path: Path):
+    before = tmp_path / "before" / "mlruns"
+    shutil.copytree(template, homes.mlruns)
+    assert [place.folder for place in find_moved(homes)] == [template / "artifacts"]
+    state, message = _found(homes)["artifact paths"]
+    assert state == "failed"
+    assert "--mend" in message
+
+    assert _found(homes, mend=True)["artifact paths"][0] == "ok"
+    assert find_moved(homes) == []
+    with closing(sqlite3.connect(homes.mlruns / "mlflow.db")) as connection:
+        assert str(template) not in "\n".join(connection.iterdump())
+    shutil.move(template, before)  # the copy must not read the original any more
+    try:
+        assert _read_note(homes, tmp_path) == "kept"
+        assert _found(homes)["mlflow"][0] == "ok"
+    finally:
+        shutil.move(before, template)
+
+
+def test_artifacts_that_were_put_elsewhere_on_purpose_stay_there(homes: Homes, template: Path):
+    homes.mlruns.mkdir()
+    shutil.copy(template / "mlflow.db", homes.mlruns)  # the artifacts exist there and not here
+    assert find_moved(homes) == []
+
+
+def test_the_command_shows_a_table_or_json_and_exits_1_when_something_failed(gtl):
+    import json
+
+    answer = gtl("doctor")
+    assert answer.returncode == 1  # the folder is no git checkout
+    assert answer.stdout.splitlines()[0].split() == ["check", "state", "found"]
+    assert answer.stderr.splitlines()[-1].startswith("gtl: ")
+    checks = json.loads(gtl("doctor", "--json").stdout)
+    assert {check["state"] for check in checks} <= {"ok", "warning", "failed"}
+    assert os.environ["GTL_ROOT"] in " ".join(check["message"] for check in checks)
