@@ -1,0 +1,94 @@
+"""Assets of the data: the two image sets, their validation, and the few-shot draws."""
+
+import dagster as dg
+
+from gtl_core.data.image_set import ImageSet
+from gtl_core.validation.report import CHECKS
+from pipelines.assets import asset_options
+from pipelines.reporting import Reporter, outcome, table
+from pipelines.runs import running
+
+
+def _describe(images: ImageSet) -> dg.MaterializeResult:
+    """Version, size and classes of an image set as Dagster shows them."""
+    counts = images.manifest.groupby(["label", "split"], observed=True).size().unstack(fill_value=0)
+    rows = [
+        {"class": images.classes[int(label)], **{split or "all": int(n) for split, n in row.items()}}
+        for label, row in counts.iterrows()
+    ]
+    return dg.MaterializeResult(
+        data_version=dg.DataVersion(images.version),
+        metadata={
+            "dataset": images.name,
+            "images": len(images),
+            "classes": len(images.classes),
+            "pixels": f"{images.size}×{images.size}×{images.channels}",
+            "images per class": table(rows),
+            "reused": True,
+            "seconds": 0.0,
+        },
+    )
+
+
+@dg.asset(**asset_options("data", {"dvc"}))
+def source_images(context: dg.AssetExecutionContext, reporter: dg.ResourceParam[Reporter]) -> dg.MaterializeResult:
+    """The big related set, as it lies in `data/` and as DVC versions it."""
+    with running(context, reporter) as chain:
+        return _describe(chain.sets[0])
+
+
+@dg.asset(**asset_options("data", {"dvc"}))
+def target_images(context: dg.AssetExecutionContext, reporter: dg.ResourceParam[Reporter]) -> dg.MaterializeResult:
+    """The small set that counts, as it lies in `data/` and as DVC versions it."""
+    with running(context, reporter) as chain:
+        return _describe(chain.sets[1])
+
+
+@dg.asset(
+    **asset_options("data", {"greatexpectations"}, "data_validation", ["source_images", "target_images"]),
+    check_specs=[
+        dg.AssetCheckSpec(check, asset="data_validation", blocking=severity == "critical", description=meaning)
+        for check, severity, meaning in CHECKS
+    ],
+)
+def data_validation(context: dg.AssetExecutionContext, reporter: dg.ResourceParam[Reporter]) -> dg.MaterializeResult:
+    """Expectations on both sets, duplicates, and leakage; what is critical blocks all that follows."""
+    with running(context, reporter) as chain:
+        stage = chain.data_validation()
+        report = chain.validation_report()
+        checks = [
+            dg.AssetCheckResult(
+                check_name=finding.check,
+                passed=finding.passed,
+                severity=dg.AssetCheckSeverity.ERROR if finding.severity == "critical" else dg.AssetCheckSeverity.WARN,
+                description=finding.summary,
+                metadata={
+                    "failing rows": len(finding.failing),
+                    "quarantine": dg.MetadataValue.path(str(stage.path / "quarantine.csv")),
+                    "first failing": table(finding.failing.head(20).astype(str).to_dict("records")),
+                }
+                if len(finding.failing)
+                else {},
+            )
+            for finding in report.findings
+        ]
+        return outcome([stage], {"failing rows": len(report.quarantine)}, checks)
+
+
+@dg.asset(**asset_options("data", {"pandas"}, "draws", ["data_validation"]))
+def draws(context: dg.AssetExecutionContext, reporter: dg.ResourceParam[Reporter]) -> dg.MaterializeResult:
+    """The few-shot draws: which target images are labelled, unlabelled, for validation and for test."""
+    with running(context, reporter) as chain:
+        chain.require_valid()
+        stage = chain.draws()
+        rows = [
+            {
+                "draw": index,
+                "labelled": len(draw.labelled),
+                "unlabelled": len(draw.unlabelled),
+                "validation": len(draw.validation),
+                "test": len(draw.test),
+            }
+            for index, draw in enumerate(chain.load_draws())
+        ]
+        return outcome([stage], {"draws": table(rows)})

@@ -1,0 +1,47 @@
+"""Assets of the generative part: source GAN, transferred GANs, synthetic images."""
+
+import dagster as dg
+
+from pipelines.assets import asset_options
+from pipelines.recording import record_stages
+from pipelines.reporting import Reporter, outcome, picture
+from pipelines.runs import running
+
+
+@dg.asset(**asset_options("gan", {"torch"}, "source_gan", ["data_validation"]))
+def source_gan(context: dg.AssetExecutionContext, reporter: dg.ResourceParam[Reporter]) -> dg.MaterializeResult:
+    """A conditional GAN pretrained on the source."""
+    with running(context, reporter) as chain:
+        chain.require_valid()
+        stage = chain.source_gan()
+        record_stages(chain, [stage], context.run_id)
+        samples = picture(stage.path / "samples.png", "Images made by the source GAN, one row a class")
+        return outcome([stage], {"samples": samples, "steps": chain.experiment.gan.steps})
+
+
+@dg.asset(**asset_options("gan", {"torch"}, "transferred_gan", ["source_gan", "draws"]))
+def transferred_gans(context: dg.AssetExecutionContext, reporter: dg.ResourceParam[Reporter]) -> dg.MaterializeResult:
+    """The source GAN transferred to each draw of the target by each strategy."""
+    with running(context, reporter) as chain:
+        stages = chain.transferred_gans()
+        record_stages(chain, stages, context.run_id)
+        samples = {
+            f"samples of {stage.name.split('/')[1]}": picture(
+                stage.path / "samples.png", f"Images made by {stage.name}, one row a class"
+            )
+            for stage in stages
+            if stage.name.endswith("draw-0")
+        }
+        return outcome(stages, {"gans": len(stages), **samples})
+
+
+@dg.asset(**asset_options("gan", {"torch", "pandas"}, "synthetic_images", ["transferred_gans"]))
+def synthetic_images(context: dg.AssetExecutionContext, reporter: dg.ResourceParam[Reporter]) -> dg.MaterializeResult:
+    """Class-balanced images sampled from every transferred GAN, validated as real ones are."""
+    with running(context, reporter) as chain:
+        stages = chain.synthetic_images()
+        record_stages(chain, stages, context.run_id)
+        samples = picture(stages[0].path / "samples.png", f"Synthetic images of {stages[0].name}, one row a class")
+        return outcome(
+            stages, {"sets": len(stages), "images a class": chain.experiment.synthesis.per_class, "samples": samples}
+        )

@@ -1,0 +1,124 @@
+"""Launches an experiment through Dagster in this process, and sums up what came out."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import dagster as dg
+
+from gtl_core.config import Experiment
+from gtl_core.errors import DataFailure, GtlError
+from gtl_core.files import read_json
+from gtl_core.homes import Homes
+from gtl_core.progress import OnProgress
+from pipelines.instance import open_instance
+from pipelines.reporting import Reporter
+from pipelines.runs import FORCE_TAG
+from pipelines.stages import Chain
+
+
+class DirectReporter(Reporter):
+    """Shows progress where the caller wants it, such as on a terminal, and not in Dagster's log."""
+
+    def __init__(self, callback: OnProgress) -> None:
+        self._callback = callback
+
+    def on_progress(self, context: dg.AssetExecutionContext) -> OnProgress:
+        """The callback itself."""
+        return self._callback
+
+
+def launch(experiment: Experiment, homes: Homes, *, force: bool, on_progress: OnProgress) -> dict[str, Any]:
+    """Runs all stages of an experiment as one Dagster run.
+
+    Args:
+        experiment: a checked experiment.
+        homes: where everything lies; the environment has been prepared for it.
+        force: make every stage anew.
+        on_progress: shows progress.
+
+    Returns:
+        The summary that `gtl run --json` prints.
+
+    Raises:
+        DataFailure: a critical validation failed, and nothing was trained.
+        GtlError: whatever a stage raised for the user to read.
+    """
+    from pipelines.definitions import defs
+
+    started = time.monotonic()
+    job = defs().resolve_job_def("run_experiment")
+    with open_instance(homes) as instance, _data_failures(experiment, homes):
+        result = job.execute_in_process(
+            instance=instance,
+            partition_key=experiment.name,
+            resources={"reporter": DirectReporter(on_progress)},
+            tags={FORCE_TAG: "true"} if force else {},
+            run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
+        )
+    stages = [
+        {
+            "name": event.asset_key.to_user_string(),
+            "seconds": round(float(event.materialization.metadata["seconds"].value), 3),
+            "reused": bool(event.materialization.metadata["reused"].value),
+        }
+        for event in result.get_asset_materialization_events()
+        if event.asset_key
+    ]
+    return summarise(experiment, homes, result.run_id, stages, time.monotonic() - started)
+
+
+@contextmanager
+def _data_failures(experiment: Experiment, homes: Homes) -> Iterator[None]:
+    """Turns Dagster's word for a failed blocking check into the data failure that it stands for."""
+    from dagster._core.errors import DagsterAssetCheckFailedError
+
+    try:
+        yield
+    except DagsterAssetCheckFailedError as error:
+        Chain(experiment, homes).require_valid()
+        raise DataFailure(" ".join(str(error).split())) from error
+
+
+def summarise(
+    experiment: Experiment, homes: Homes, dagster_run_id: str, stages: list[dict[str, Any]], seconds: float
+) -> dict[str, Any]:
+    """What came out of a run, from the folders of its stages.
+
+    Raises:
+        GtlError: a stage that should be there is not.
+    """
+    from gtl_core.registry.promotion import current_alias
+
+    chain = Chain(experiment, homes)
+    evaluation, registration = chain.found("evaluation"), chain.found("registered_models")
+    if evaluation is None or registration is None:
+        raise GtlError(f"the run {dagster_run_id} ended without an evaluation; see it in gtl ui")
+    verdict = read_json(evaluation.path / "verdict.json")
+    record = read_json(registration.path / "registration.json")
+    shown = ("label", "strategy", "difference", "low", "high", "detectable", "baseline_arm", "metric")
+    return {
+        "experiment": experiment.name,
+        "dagster_run_id": dagster_run_id,
+        "mlflow_run_id": record["mlflow_run_id"],
+        "data_version": record["data_version"],
+        "seconds": round(seconds, 3),
+        "stages": stages,
+        "verdict": {key: verdict[key] for key in shown} | {"arm": verdict["arm"], "scope": verdict["scope"]},
+        "arms": [
+            {key: arm[key] for key in ("arm", "mean", "low", "high")}
+            for arm in read_json(evaluation.path / "arms.json")
+        ],
+        "models": [
+            {
+                "name": model["name"],
+                "version": model["version"],
+                "alias": current_alias(homes, model["name"], model["version"]),
+            }
+            for model in record["models"]
+        ],
+        "folder": str(evaluation.path),
+    }

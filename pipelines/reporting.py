@@ -1,0 +1,82 @@
+"""How assets show themselves: progress while they run, pictures and tables when they are done."""
+
+from __future__ import annotations
+
+import base64
+import io
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+
+from gtl_core.progress import OnProgress, Progress
+from gtl_core.store import Stage
+
+_LOG_SECONDS = 5.0
+_PICTURE_BYTES = 150_000
+"""Dagster's page grows slow with Markdown metadata of more than about 200 kB; base64 adds a third to a picture."""
+
+
+class Reporter:
+    """Shows progress of long work in Dagster's log."""
+
+    def on_progress(self, context: dg.AssetExecutionContext) -> OnProgress:
+        """A callback that writes a line to the run's log every few seconds."""
+        last = time.monotonic()
+
+        def log(progress: Progress) -> None:
+            nonlocal last
+            if time.monotonic() - last >= _LOG_SECONDS:
+                last = time.monotonic()
+                values = ", ".join(f"{name} {value:.4g}" for name, value in progress.values.items())
+                context.log.info(f"{progress.task}: {progress.step:g} of {progress.total} {values}".rstrip())
+
+        return log
+
+
+def outcome(stages: Sequence[Stage], metadata: Mapping[str, Any], checks: Sequence[Any] = ()) -> dg.MaterializeResult:
+    """What Dagster is told of one or several finished stages.
+
+    Args:
+        stages: the stages that the asset stands for.
+        metadata: what to show on the asset's page beside version, time and place.
+        checks: results of the asset's checks.
+    """
+    reused = all(stage.reused for stage in stages)
+    version = stages[0].version if len(stages) == 1 else "-".join(stage.version[:8] for stage in stages)
+    return dg.MaterializeResult(
+        data_version=dg.DataVersion(version),
+        metadata={
+            "reused": reused,
+            "seconds": 0.0 if reused else sum(stage.seconds for stage in stages if not stage.reused),
+            "folders": dg.MetadataValue.json([str(stage.path) for stage in stages]),
+            **metadata,
+        },
+        check_results=list(checks),
+    )
+
+
+def picture(path: Path, meaning: str) -> Any:
+    """A PNG as Markdown metadata, made smaller until it is small enough for Dagster's page.
+
+    Args:
+        path: the PNG.
+        meaning: what it shows; also its alternative text.
+    """
+    from PIL import Image
+
+    content = path.read_bytes()
+    while len(content) > _PICTURE_BYTES:
+        image = Image.open(io.BytesIO(content))
+        smaller = image.resize((max(1, image.width * 3 // 4), max(1, image.height * 3 // 4)))
+        buffer = io.BytesIO()
+        smaller.save(buffer, format="PNG", optimize=True)
+        content = buffer.getvalue()
+    return dg.MetadataValue.md(f"![{meaning}](data:image/png;base64,{base64.b64encode(content).decode()})\n\n{meaning}")
+
+
+def table(rows: Sequence[Mapping[str, Any]]) -> Any:
+    """Rows of equal keys as a table on the asset's page."""
+    return dg.MetadataValue.table([dg.TableRecord(dict(row)) for row in rows])
