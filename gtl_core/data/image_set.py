@@ -89,6 +89,11 @@ class ImageSet:
         """
         return np.flatnonzero((self.manifest["split"] == split).to_numpy()).astype(np.int64)
 
+    def training_rows(self) -> npt.NDArray[np.int64]:
+        """Rows that a source is learned from, ascending: its training part, or all where it has none."""
+        train = self.indices("train")
+        return train if len(train) else np.arange(len(self), dtype=np.int64)
+
     @property
     def version(self) -> str:
         """DVC's hash of the set's folder, such as `5fae….dir`.

@@ -1,0 +1,279 @@
+"""Training of the one classifier of every arm, its weight file, and its predictions."""
+
+from __future__ import annotations
+
+import copy
+import functools
+import json
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import load_file, save_file
+from torch import nn
+from torch.nn import functional
+
+from gtl_core.config import ClassifierConfig
+from gtl_core.errors import InputError
+from gtl_core.files import atomic_path
+from gtl_core.networks.classifier import Classifier
+from gtl_core.progress import OnProgress, Progress, silent
+from gtl_core.training.augment import augment
+from gtl_core.training.batches import Batches, Pool
+from gtl_core.training.runtime import autocast, device, to_unit_range
+
+CHECKPOINTS = (0.4, 0.6, 0.8, 1.0)
+"""Shares of the steps after which a classifier is judged, where a judge is given."""
+
+_AVERAGE_DECAY = 0.99
+_WARM_UP = 0.1
+_PREDICTION_BATCH = 512
+_REPORT_SECONDS = 0.25
+
+
+@dataclass(frozen=True)
+class PseudoLabels:
+    """Unlabelled images that join the training with the labels that the classifier itself gives them.
+
+    Attributes:
+        images: uint8 (N, C, S, S).
+        threshold: probability from which a label counts as confident.
+        weight: as of a `Pool`.
+        columns: the logits that may label them, or None for all.
+        rounds: shares of the steps at which the labels are given anew.
+    """
+
+    images: np.ndarray
+    threshold: float
+    weight: float
+    columns: tuple[int, ...] | None = None
+    rounds: tuple[float, ...] = (0.2, 0.35, 0.5, 0.65, 0.8)
+
+
+def new_classifier(*, size: int, channels: int, width: int, classes: int, seed: int) -> Classifier:
+    """An untrained classifier with weights from `seed` (He et al. 2015 for the convolutions)."""
+    model = Classifier(size=size, channels=channels, width=width, classes=classes)
+    generator = torch.Generator().manual_seed(seed)
+    for module in model.modules():
+        if isinstance(module, nn.Conv2d):
+            nn.init.kaiming_normal_(module.weight, nonlinearity="relu", generator=generator)
+        elif isinstance(module, nn.Linear):
+            nn.init.normal_(module.weight, std=0.01, generator=generator)
+            nn.init.zeros_(module.bias)
+    return model
+
+
+def carry_over(start: Classifier, old: Sequence[str], new: Sequence[str], seed: int) -> Classifier:
+    """A classifier for the classes `new` that starts from one for the classes `old`.
+
+    The trunk is copied. So are the head's rows of the classes whose names agree; the other rows start from small
+    random numbers.
+    """
+    model = new_classifier(**{**start.options, "classes": len(new)}, seed=seed)
+    model.trunk.load_state_dict(start.trunk.state_dict())
+    with torch.no_grad():
+        for row, name in enumerate(new):
+            if name in old:
+                model.head.weight[row] = start.head.weight[list(old).index(name)]
+                model.head.bias[row] = start.head.bias[list(old).index(name)]
+    return model
+
+
+def train_classifier(
+    start: Classifier,
+    pools: Sequence[Pool],
+    config: ClassifierConfig,
+    *,
+    steps: int,
+    learning_rate: float,
+    augmented: bool,
+    seed: int,
+    unlabelled: PseudoLabels | None = None,
+    judge: Callable[[Classifier], tuple[float, ...]] | None = None,
+    on_progress: OnProgress = silent,
+    task: str = "classifier",
+) -> Classifier:
+    """Trains a copy of `start` with AdamW and a one-cycle learning rate, and gives the average of its late weights.
+
+    Every batch holds `config.batch` images, shared out among the pools by weight and drawn evenly over the classes
+    of each.
+
+    Args:
+        start: the classifier to begin with; it stays as it is.
+        pools: what to learn from.
+        config: batch size and weight decay.
+        steps: number of optimiser steps.
+        learning_rate: the highest of the cycle.
+        augmented: whether every training image is augmented.
+        seed: of sampling and augmentation.
+        unlabelled: images to learn from with confident labels of the classifier's own.
+        judge: value of a candidate, bigger is better. With it, the best of the `CHECKPOINTS` is given, the later
+            one of equals; without it the last.
+        on_progress: told the loss and the images a second.
+        task: name of the work in the progress.
+
+    Returns:
+        The classifier, on the training device and in evaluation mode.
+    """
+    place = device()
+    model = _placed(copy.deepcopy(start), place).train()
+    average = copy.deepcopy(model).eval()
+    optimiser = torch.optim.AdamW(
+        model.parameters(), lr=learning_rate, weight_decay=config.weight_decay, fused=True, betas=(0.9, 0.99)
+    )
+    warm_up = max(1, round(_WARM_UP * steps))
+    schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, lambda step: _one_cycle(step, warm_up, steps))
+    rng = np.random.default_rng([seed, 1])
+    generator = torch.Generator().manual_seed(seed)
+    draw = functools.partial(
+        Batches, batch=config.batch, steps=steps, classes=start.head.out_features, rng=rng, place=place
+    )
+    batches = draw(pools)
+    rounds = {round(share * steps) for share in unlabelled.rounds} if unlabelled else set()
+    checkpoints = {max(1, round(share * steps)) for share in CHECKPOINTS} if judge else set()
+    best: tuple[tuple[float, ...], Classifier] | None = None
+    reported, reported_step = time.monotonic(), 0
+    for step in range(1, steps + 1):
+        if unlabelled and step - 1 in rounds:
+            batches = draw([*pools, *_confident(average, unlabelled)])
+        images, labels, forbidden = batches.at(step - 1)
+        inputs = to_unit_range(images)
+        if augmented:
+            inputs = augment(inputs, generator)
+        with autocast(place):
+            logits = model(inputs.contiguous(memory_format=torch.channels_last))
+        loss = functional.cross_entropy(logits.float() + forbidden, labels)
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+        schedule.step()
+        _update_average(average, model, min(_AVERAGE_DECAY, (step - 1) / (step + 9)))
+        if judge and step in checkpoints:
+            value = judge(average)
+            if best is None or value >= best[0]:
+                best = (value, copy.deepcopy(average))
+        now = time.monotonic()
+        if now - reported >= _REPORT_SECONDS or step == steps:
+            speed = (step - reported_step) * config.batch / max(now - reported, 1e-9)
+            on_progress(Progress(task, step, steps, {"loss": loss.item(), "images_per_second": speed}))
+            reported, reported_step = now, step
+    return best[1] if best else average
+
+
+def _placed(model: Classifier, place: torch.device) -> Classifier:
+    """The model on a device, its weights channels last, which is the faster layout."""
+    return model.to(place, memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
+
+
+def _one_cycle(step: int, warm_up: int, steps: int) -> float:
+    """Factor of the learning rate: a linear rise, then half a cosine down to zero."""
+    if step < warm_up:
+        return (step + 1) / warm_up
+    return 0.5 * (1.0 + float(np.cos(np.pi * (step - warm_up) / max(1, steps - warm_up))))
+
+
+@torch.no_grad()
+def _update_average(average: Classifier, model: Classifier, decay: float) -> None:
+    """Moves the averaged weights, and the statistics of its BatchNorm with them, towards the model's."""
+    target = [tensor for tensor in average.state_dict().values() if tensor.is_floating_point()]
+    latest = [tensor for tensor in model.state_dict().values() if tensor.is_floating_point()]
+    torch._foreach_lerp_(target, latest, 1.0 - decay)
+
+
+def _confident(model: Classifier, unlabelled: PseudoLabels) -> list[Pool]:
+    """The unlabelled images that the classifier is sure of, with its labels; empty where there is none."""
+    probabilities = predict(model, unlabelled.images)
+    if unlabelled.columns is not None:
+        allowed = np.zeros(probabilities.shape[1], dtype=bool)
+        allowed[list(unlabelled.columns)] = True
+        probabilities = np.where(allowed, probabilities, 0.0)
+        probabilities = probabilities / np.maximum(probabilities.sum(axis=1, keepdims=True), 1e-12)
+    sure = np.flatnonzero(probabilities.max(axis=1) >= unlabelled.threshold)
+    if not len(sure):
+        return []
+    labels = probabilities[sure].argmax(axis=1).astype(np.int64)
+    return [Pool(unlabelled.images[sure], labels, unlabelled.weight, unlabelled.columns)]
+
+
+def save_classifier(path: Path, model: Classifier, classes: Sequence[str]) -> None:
+    """Writes weights, options and class names as one safetensors file, in one atomic step."""
+    # One key, because safetensors writes several in an order that changes from process to process.
+    about = json.dumps({"options": model.options, "classes": list(classes)}, sort_keys=True)
+    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
+    with atomic_path(path) as temporary:
+        save_file(tensors, temporary, metadata={"gtl": about})
+
+
+def load_classifier(path: Path) -> tuple[Classifier, tuple[str, ...]]:
+    """A classifier in evaluation mode on the training device, and its class names.
+
+    Raises:
+        InputError: the file is missing, damaged, or of something else.
+    """
+    try:
+        with safe_open(path, framework="pt") as file:
+            about = json.loads((file.metadata() or {})["gtl"])
+        model = Classifier(**about["options"])
+        model.load_state_dict(load_file(path))
+    except (OSError, SafetensorError, KeyError, TypeError, ValueError, RuntimeError) as error:
+        reason = " ".join(str(error).split())[:200]
+        raise InputError(f"{path} is not a classifier's weight file: {reason}; make it again") from error
+    return _placed(model, device()).eval(), tuple(about["classes"])
+
+
+def train_source_classifier(
+    images: np.ndarray,
+    labels: np.ndarray,
+    classes: Sequence[str],
+    config: ClassifierConfig,
+    seed: int,
+    folder: Path,
+    on_progress: OnProgress = silent,
+) -> Path:
+    """Trains the classifier of the source set, augmented, and writes it to `folder/classifier.safetensors`.
+
+    Args:
+        images: uint8 (N, C, S, S), the source's, at the experiment's size.
+        labels: int64 (N,).
+        classes: names.
+        config: width, batch, steps and learning rate.
+        seed: of weights, sampling and augmentation.
+        folder: where the weight file is put.
+        on_progress: told the loss and the images a second.
+    """
+    _, channels, size, _ = images.shape
+    start = new_classifier(size=size, channels=channels, width=config.width, classes=len(classes), seed=seed)
+    model = train_classifier(
+        start,
+        [Pool(images, labels, 1.0)],
+        config,
+        steps=config.source_steps,
+        learning_rate=config.learning_rate,
+        augmented=True,
+        seed=seed,
+        on_progress=on_progress,
+        task="source_classifier",
+    )
+    path = folder / "classifier.safetensors"
+    save_classifier(path, model, classes)
+    return path
+
+
+def predict(model: Classifier, images: np.ndarray) -> np.ndarray:
+    """Class probabilities float32 (N, K) of images uint8 (N, C, S, S); the model is left in evaluation mode.
+
+    In float32, as registered classifiers predict: bfloat16 logits are so coarse that classes tie.
+    """
+    model.eval()
+    place = next(model.parameters()).device
+    parts = [np.empty((0, model.head.out_features), dtype=np.float32)]
+    for start in range(0, len(images), _PREDICTION_BATCH):
+        batch = torch.from_numpy(np.array(images[start : start + _PREDICTION_BATCH])).to(place)
+        with torch.no_grad():
+            logits = model(to_unit_range(batch).contiguous(memory_format=torch.channels_last))
+        parts.append(logits.softmax(dim=1).cpu().numpy())
+    return np.concatenate(parts)
