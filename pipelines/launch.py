@@ -19,6 +19,9 @@ from pipelines.reporting import Reporter
 from pipelines.runs import FORCE_TAG
 from pipelines.stages import Chain
 
+NO_RETRY = {"dagster/max_retries": "0"}
+"""Who stops a run at the terminal does not want Dagster's daemon to start it again."""
+
 
 class DirectReporter(Reporter):
     """Shows progress where the caller wants it, such as on a terminal, and not in Dagster's log."""
@@ -56,7 +59,7 @@ def launch(experiment: Experiment, homes: Homes, *, force: bool, on_progress: On
             instance=instance,
             partition_key=experiment.name,
             resources={"reporter": DirectReporter(on_progress)},
-            tags={FORCE_TAG: "true"} if force else {},
+            tags={**NO_RETRY, **({FORCE_TAG: "true"} if force else {})},
             run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
         )
     stages = [

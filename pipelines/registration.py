@@ -52,7 +52,8 @@ def _register(chain: Chain, parent: str, dagster_run_id: str, version: str) -> l
     """Gathers what the registry needs from the stages."""
     evaluation = chain.require("evaluation").path
     best = read_json(evaluation / "best" / "best.json")
-    strategy = read_json(evaluation / "verdict.json")["strategy"]
+    # A classifier trained without a GAN goes with the strategy that the verdict is about.
+    strategy = best["strategy"] or read_json(evaluation / "verdict.json")["strategy"]
     draw = int(best["draw"])
     generator = chain.transferred_checkpoint(strategy, draw)
     return register_experiment(

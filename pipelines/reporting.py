@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+import os
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -30,7 +31,7 @@ class Reporter:
             nonlocal last
             if time.monotonic() - last >= _LOG_SECONDS:
                 last = time.monotonic()
-                values = ", ".join(f"{name} {value:.4g}" for name, value in progress.values.items())
+                values = ", ".join(f"{name} {value:.4g}" for name, value in sorted(progress.values.items()))
                 context.log.info(f"{progress.task}: {progress.step:g} of {progress.total} {values}".rstrip())
 
         return log
@@ -49,10 +50,10 @@ def outcome(stages: Sequence[Stage], metadata: Mapping[str, Any], checks: Sequen
     return dg.MaterializeResult(
         data_version=dg.DataVersion(version),
         metadata={
-            "reused": reused,
-            "seconds": 0.0 if reused else sum(stage.seconds for stage in stages if not stage.reused),
-            "folders": dg.MetadataValue.json([str(stage.path) for stage in stages]),
             **metadata,
+            "reused": reused,
+            "seconds": round(sum(stage.seconds for stage in stages if not stage.reused), 3),
+            "folder": dg.MetadataValue.path(os.path.commonpath([stage.path for stage in stages])),
         },
         check_results=list(checks),
     )
@@ -65,9 +66,37 @@ def picture(path: Path, meaning: str) -> Any:
         path: the PNG.
         meaning: what it shows; also its alternative text.
     """
+    return _embedded(path.read_bytes(), meaning)
+
+
+def curves(path: Path, meaning: str) -> Any:
+    """The curves of a CSV file with a column `step` as a small plot, a panel for each group of like columns.
+
+    Args:
+        path: the CSV.
+        meaning: what it shows; also its alternative text.
+    """
+    import pandas as pd
+    from matplotlib.figure import Figure
+
+    rows = pd.read_csv(path, index_col="step")
+    losses = [name for name in rows.columns if name.startswith("loss")]
+    panels = [names for names in (losses, [name for name in rows.columns if name not in losses]) if names]
+    figure = Figure(figsize=(4.5 * len(panels), 2.8), layout="constrained")
+    for axes, names in zip(figure.subplots(1, len(panels), squeeze=False)[0], panels, strict=True):
+        for name in names:
+            axes.plot(rows.index, rows[name], label=name, linewidth=1)
+        axes.set_xlabel("step")
+        axes.legend(frameon=False)
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=90)
+    return _embedded(buffer.getvalue(), meaning)
+
+
+def _embedded(content: bytes, meaning: str) -> Any:
+    """A PNG inside Markdown, with its meaning as alternative text and below it."""
     from PIL import Image
 
-    content = path.read_bytes()
     while len(content) > _PICTURE_BYTES:
         image = Image.open(io.BytesIO(content))
         smaller = image.resize((max(1, image.width * 3 // 4), max(1, image.height * 3 // 4)))
@@ -80,3 +109,19 @@ def picture(path: Path, meaning: str) -> Any:
 def table(rows: Sequence[Mapping[str, Any]]) -> Any:
     """Rows of equal keys as a table on the asset's page."""
     return dg.MetadataValue.table([dg.TableRecord(dict(row)) for row in rows])
+
+
+def verdict_sentence(verdict: Mapping[str, Any]) -> str:
+    """The verdict in one sentence, its difference in points with the interval."""
+    points = 100 * verdict["difference"]
+    interval = f"{100 * verdict['low']:+.1f} to {100 * verdict['high']:+.1f}"
+    numbers = (
+        f"{verdict['arm']} is {points:+.1f} points of {verdict['metric'].replace('_', ' ')} (95 % interval {interval}) "
+        f"from {verdict['baseline_arm']}, the best without a GAN by validation"
+    )
+    if verdict["label"] == "inconclusive":
+        return (
+            f"Inconclusive whether GAN transfer helps: {numbers}. "
+            f"This study could have shown a difference of {100 * verdict['detectable']:.1f} points."
+        )
+    return f"GAN transfer {verdict['label']}: {numbers}."

@@ -213,7 +213,7 @@ class Chain:
             from gtl_core.transfer.pretrain import pretrain_source
 
             source = self.sets[0]
-            chosen = source_rows(source)
+            chosen = source.training_rows()
             pretrain_source(
                 fitted(source.images[chosen], self.experiment.image.size),
                 source.labels[chosen],
@@ -234,7 +234,7 @@ class Chain:
             from gtl_core.training.classifier import train_source_classifier
 
             source = self.sets[0]
-            chosen = source_rows(source)
+            chosen = source.training_rows()
             train_source_classifier(
                 fitted(source.images[chosen], self.experiment.image.size),
                 source.labels[chosen],
@@ -361,15 +361,3 @@ class Chain:
         missing = [cell for cell in cells if self.force or not self.store.find(cell["name"], cell["key"])]
         made = {stage.name: stage for stage in run_cells(function, missing, self.on_progress, task=task)}
         return [made.get(cell["name"]) or self._found(cell["name"], cell["key"]) for cell in cells]
-
-
-def source_rows(source: ImageSet) -> Any:
-    """Rows of the source set that are trained on: its training part, or all of it where it has none.
-
-    Returns:
-        int64 (n,) indices.
-    """
-    import numpy as np
-
-    train = source.indices("train")
-    return train if len(train) else np.arange(len(source))

@@ -62,6 +62,8 @@ def _run(name: str, homes: Any, force: bool, json_: bool) -> None:
 
 def _show(summary: dict[str, Any]) -> None:
     """The verdict first, then what it rests on, then where to go on."""
+    from pipelines.reporting import verdict_sentence
+
     verdict = summary["verdict"]
     say()
     say(verdict_sentence(verdict))
@@ -81,20 +83,4 @@ def _show(summary: dict[str, Any]) -> None:
     )
     note(
         f"go on with: gtl lineage {summary['models'][0]['name']}, gtl ui" if summary["models"] else "go on with: gtl ui"
-    )
-
-
-def verdict_sentence(verdict: dict[str, Any]) -> str:
-    """The verdict in one sentence, its difference in points with the interval."""
-    points = 100 * verdict["difference"]
-    interval = f"{100 * verdict['low']:+.1f} to {100 * verdict['high']:+.1f}"
-    over = f"over {verdict['baseline_arm']}, the best without a GAN"
-    numbers = f"{points:+.1f} points of {verdict['metric'].replace('_', ' ')} (95 % interval {interval}) {over}"
-    if verdict["label"] == "helps":
-        return f"GAN transfer helps: {numbers}."
-    if verdict["label"] == "harms":
-        return f"GAN transfer harms: {numbers}."
-    return (
-        f"Inconclusive whether GAN transfer helps: {numbers}; "
-        f"this study could have shown a difference of {100 * verdict['detectable']:.1f} points."
     )

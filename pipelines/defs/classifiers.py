@@ -5,8 +5,10 @@ import dagster as dg
 from gtl_core.files import read_json
 from pipelines.assets import asset_options
 from pipelines.recording import record_stages
-from pipelines.reporting import Reporter, outcome, picture, table
+from pipelines.reporting import Reporter, outcome, picture, table, verdict_sentence
 from pipelines.runs import running
+
+SCORES = ("mean", "low", "high")
 
 
 @dg.asset(**asset_options("classifiers", {"torch"}, "source_classifier", ["data_validation"]))
@@ -33,14 +35,12 @@ def evaluation(context: dg.AssetExecutionContext, reporter: dg.ResourceParam[Rep
         return outcome(
             [stage],
             {
-                "verdict": verdict["label"],
-                "difference": verdict["difference"],
-                "difference, low": verdict["low"],
-                "difference, high": verdict["high"],
-                "scope": verdict["scope"],
-                "arms": table([{key: arm[key] for key in ("arm", "mean", "low", "high")} for arm in arms]),
+                "verdict": verdict_sentence(verdict),
                 "forest": picture(
                     stage.path / "arms.png", "Score of every arm on the test part, with its 95 % interval"
                 ),
+                "arms": table([{"arm": arm["arm"]} | {key: round(arm[key], 4) for key in SCORES} for arm in arms]),
+                "difference": round(verdict["difference"], 4),
+                "scope": verdict["scope"],
             },
         )

@@ -4,7 +4,7 @@ import dagster as dg
 
 from pipelines.assets import asset_options
 from pipelines.recording import record_stages
-from pipelines.reporting import Reporter, outcome, picture
+from pipelines.reporting import Reporter, curves, outcome, picture
 from pipelines.runs import running
 
 
@@ -16,7 +16,8 @@ def source_gan(context: dg.AssetExecutionContext, reporter: dg.ResourceParam[Rep
         stage = chain.source_gan()
         record_stages(chain, [stage], context.run_id)
         samples = picture(stage.path / "samples.png", "Images made by the source GAN, one row a class")
-        return outcome([stage], {"samples": samples, "steps": chain.experiment.gan.steps})
+        losses = curves(stage.path / "curves.csv", "Losses of discriminator and generator over the steps")
+        return outcome([stage], {"samples": samples, "losses": losses, "steps": chain.experiment.gan.steps})
 
 
 @dg.asset(**asset_options("gan", {"torch"}, "transferred_gan", ["source_gan", "draws"]))
@@ -32,7 +33,8 @@ def transferred_gans(context: dg.AssetExecutionContext, reporter: dg.ResourcePar
             for stage in stages
             if stage.name.endswith("draw-0")
         }
-        return outcome(stages, {"gans": len(stages), **samples})
+        losses = curves(stages[0].path / "curves.csv", f"Losses of {stages[0].name} over the steps")
+        return outcome(stages, {**samples, "losses": losses, "gans": len(stages)})
 
 
 @dg.asset(**asset_options("gan", {"torch", "pandas"}, "synthetic_images", ["transferred_gans"]))
@@ -43,5 +45,5 @@ def synthetic_images(context: dg.AssetExecutionContext, reporter: dg.ResourcePar
         record_stages(chain, stages, context.run_id)
         samples = picture(stages[0].path / "samples.png", f"Synthetic images of {stages[0].name}, one row a class")
         return outcome(
-            stages, {"sets": len(stages), "images a class": chain.experiment.synthesis.per_class, "samples": samples}
+            stages, {"samples": samples, "sets": len(stages), "images a class": chain.experiment.synthesis.per_class}
         )
