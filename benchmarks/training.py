@@ -1,0 +1,169 @@
+"""Images a second of GTL's GAN training, beside a plain PyTorch loop over the same networks, in one run.
+
+The plain loop is what a tutorial shows: float32, default memory layout, `TensorDataset` and `DataLoader`, one
+discriminator pass for real and one for generated images, and gradients of everything. Networks, losses, augmentation,
+optimiser settings, batch size and weight average are the same in both. The two take turns, so that a busy moment of
+the machine does not fall on one alone, and the median round counts.
+"""
+
+from __future__ import annotations
+
+import argparse
+import copy
+import json
+import statistics
+import time
+from collections.abc import Callable
+
+import numpy as np
+import torch
+from torch.utils.data import DataLoader, TensorDataset
+from torch.utils.flop_counter import FlopCounterMode
+
+from gtl_core.config import GanConfig
+from gtl_core.networks.registry import GanSpec, build_discriminator, build_generator
+from gtl_core.training.diff_augment import diff_augment
+from gtl_core.training.ema import update_average
+from gtl_core.training.gan import untrained
+from gtl_core.training.gan_trainer import GanTrainer
+from gtl_core.training.losses import LOSSES
+from gtl_core.training.phases import everything
+from gtl_core.training.runtime import device, precision
+
+IMAGES = 4096
+CEILING_SIDE = 2048
+CLASSES = 10
+
+
+def main() -> None:
+    """Measures, and prints lines or one JSON object."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--width", type=int, default=32, help="width of the networks")
+    parser.add_argument("--size", type=int, default=28, help="height and width of the images")
+    parser.add_argument("--steps", type=int, default=40, help="steps in a round")
+    parser.add_argument("--rounds", type=int, default=5, help="rounds of each loop")
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
+    options = parser.parse_args()
+    result = measure(options.width, options.size, options.steps, options.rounds)
+    if options.json:
+        print(json.dumps(result))
+    else:
+        print("\n".join(f"{name:26} {value}" for name, value in result.items()))
+
+
+def measure(width: int, size: int, steps: int, rounds: int) -> dict[str, float | int | str]:
+    """Speeds of both loops, their ratio, and the share of the matrix-product ceiling that ours reaches."""
+    spec = GanSpec("dcgan", size=size, channels=1, width=width, latent=64, classes=CLASSES)
+    config = GanConfig(width=width)
+    random = np.random.default_rng(0)
+    images = random.integers(0, 256, (IMAGES, 1, size, size), dtype=np.uint8)
+    labels = random.integers(0, CLASSES, IMAGES)
+    start = untrained(spec, tuple(map(str, range(CLASSES))), 0)
+    trainer = GanTrainer(start, images, labels, config, steps=1, seed=0, phases=everything)
+    plain = PlainLoop(spec, images, labels, config)
+    loops: dict[str, Callable[[], None]] = {"ours": trainer.advance, "plain": plain.advance}
+    for advance in loops.values():
+        seconds(advance, 5)
+    times: dict[str, list[float]] = {name: [] for name in loops}
+    for _ in range(rounds):
+        for name, advance in loops.items():
+            times[name].append(seconds(advance, steps))
+    speed = {name: config.batch * steps / statistics.median(rounds_) for name, rounds_ in times.items()}
+    with FlopCounterMode(display=False) as counter:
+        trainer.advance()
+    rate = counter.get_total_flops() * speed["ours"] / config.batch
+    ceiling = matrix_ceiling()
+    return {
+        "images_per_second": round(speed["ours"], 1),
+        "plain_images_per_second": round(speed["plain"], 1),
+        "ratio": round(speed["ours"] / speed["plain"], 3),
+        "ceiling_share": round(rate / ceiling, 4),
+        "precision": precision(device()),
+        "gigaflops": round(rate / 1e9, 1),
+        "ceiling_gigaflops": round(ceiling / 1e9, 1),
+        "device": str(device()),
+        "threads": torch.get_num_threads(),
+        "width": width,
+        "size": size,
+        "batch": config.batch,
+    }
+
+
+class PlainLoop:
+    """A training step as a tutorial writes it."""
+
+    def __init__(self, spec: GanSpec, images: np.ndarray, labels: np.ndarray, config: GanConfig) -> None:
+        self.config, self.spec, self.where = config, spec, device()
+        self.generator = build_generator(spec, 0).to(self.where)
+        self.discriminator = build_discriminator(spec, 1).to(self.where)
+        self.average = copy.deepcopy(self.generator)
+        betas = (config.beta1, config.beta2)
+        self.adam_g = torch.optim.Adam(self.generator.parameters(), config.learning_rate_generator, betas)
+        self.adam_d = torch.optim.Adam(self.discriminator.parameters(), config.learning_rate_discriminator, betas)
+        pixels = torch.from_numpy(images).float() / 127.5 - 1.0
+        dataset = TensorDataset(pixels, torch.from_numpy(labels))
+        self.loader = DataLoader(dataset, batch_size=config.batch, shuffle=True, drop_last=True)
+        self.batches = iter(self.loader)
+        self.random = torch.Generator(self.where).manual_seed(0)
+        self.step = 0
+
+    def advance(self) -> None:
+        """Makes one step of the discriminator and one of the generator."""
+        try:
+            real, labels = next(self.batches)
+        except StopIteration:
+            self.batches = iter(self.loader)
+            real, labels = next(self.batches)
+        real, labels = real.to(self.where), labels.to(self.where)
+        latents = torch.randn((len(real), self.spec.latent), device=self.where)
+        drawn = torch.randint(self.spec.classes, (len(real),), device=self.where)
+        loss, policies = LOSSES[self.config.loss], self.config.augmentation
+
+        generated = self.generator(latents, drawn)
+        self.adam_d.zero_grad()
+        real_logits = self.discriminator(diff_augment(real, policies, self.random), labels)
+        fake_logits = self.discriminator(diff_augment(generated.detach(), policies, self.random), drawn)
+        loss_d = loss.discriminator(real_logits, fake_logits)
+        loss_d.backward()
+        self.adam_d.step()
+
+        self.adam_g.zero_grad()
+        loss_g = loss.generator(self.discriminator(diff_augment(generated, policies, self.random), drawn))
+        loss_g.backward()
+        self.adam_g.step()
+        update_average(self.average, self.generator, self.config.ema_decay, self.step)
+        self.step += 1
+
+
+def matrix_ceiling() -> float:
+    """Floating-point operations a second of a big square matrix product in the training's precision."""
+    where = device()
+    kind = torch.bfloat16 if precision(where) == "bf16" else torch.float32
+    left, right = (torch.randn((CEILING_SIDE, CEILING_SIDE), device=where).to(kind) for _ in range(2))
+    operations = 2.0 * CEILING_SIDE**3
+
+    def product() -> None:
+        torch.mm(left, right)
+
+    seconds(product, 2)
+    return operations * 3 / min(seconds(product, 3) for _ in range(5))
+
+
+def seconds(work: Callable[[], None], times: int) -> float:
+    """How long it takes to do some work a number of times."""
+    synchronise()
+    start = time.perf_counter()
+    for _ in range(times):
+        work()
+    synchronise()
+    return time.perf_counter() - start
+
+
+def synchronise() -> None:
+    """Waits for the GPU, where there is one."""
+    if torch.cuda.is_available():
+        torch.cuda.synchronize()
+
+
+if __name__ == "__main__":
+    main()

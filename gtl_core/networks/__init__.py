@@ -1,0 +1,1 @@
+"""Network modules only, built by name from a small registry; no optimisers, files or losses."""

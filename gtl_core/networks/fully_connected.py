@@ -1,0 +1,151 @@
+"""Fully connected conditional GAN: the smallest architecture, for comparison and for very small images.
+
+This file is copied whole into registered models, so beside the standard library it imports PyTorch alone.
+"""
+
+from __future__ import annotations
+
+import math
+from itertools import pairwise
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+from torch.nn.utils.parametrizations import spectral_norm
+
+SLOPE = 0.2
+"""Slope of the leaky ReLUs below zero."""
+HIDDEN = (8, 16, 32)
+"""Units of the hidden layers, in widths; the generator goes up them, the discriminator down."""
+
+
+class Hidden(nn.Module):
+    """A linear layer with batch norm whose gain and offset belong to the class, and a leaky ReLU."""
+
+    def __init__(self, incoming: int, outgoing: int, classes: int) -> None:
+        super().__init__()
+        self.linear = nn.Linear(incoming, outgoing, bias=False)
+        self.norm = nn.BatchNorm1d(outgoing, affine=False)
+        self.gain = nn.Embedding(classes, outgoing)
+        self.offset = nn.Embedding(classes, outgoing)
+        nn.init.ones_(self.gain.weight)
+        nn.init.zeros_(self.offset.weight)
+
+    def forward(self, units: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+        """Units (B, outgoing) of units (B, incoming) and labels (B,)."""
+        normed = torch.addcmul(self.offset(labels), self.norm(self.linear(units).float()), self.gain(labels))
+        return F.leaky_relu(normed, SLOPE)
+
+
+class First(nn.Module):
+    """The first hidden layer, on the latent beside an embedding of the class."""
+
+    def __init__(self, latent: int, outgoing: int, classes: int) -> None:
+        super().__init__()
+        self.embedding = nn.Embedding(classes, latent)
+        self.hidden = Hidden(2 * latent, outgoing, classes)
+
+    def forward(self, latent: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+        """Units (B, outgoing) of latent (B, Z) and labels (B,)."""
+        units: torch.Tensor = self.hidden(torch.cat([latent, self.embedding(labels)], dim=1), labels)
+        return units
+
+
+class Last(nn.Module):
+    """Units to pixels."""
+
+    def __init__(self, incoming: int, channels: int, size: int) -> None:
+        super().__init__()
+        self.shape = (channels, size, size)
+        self.linear = nn.Linear(incoming, math.prod(self.shape))
+
+    def forward(self, units: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+        """Pixels (B, C, S, S) in [-1, 1]; the class has had its say before."""
+        pixels: torch.Tensor = torch.tanh(self.linear(units).float()).unflatten(1, self.shape)
+        return pixels
+
+
+class Generator(nn.Module):
+    """Latent and class to image.
+
+    Attributes:
+        blocks: from the latent to the image; each takes what the one before gave, and the labels.
+    """
+
+    def __init__(self, *, size: int, channels: int, width: int, latent: int, classes: int) -> None:
+        """Makes an untrained generator.
+
+        Args:
+            size: height and width of the images.
+            channels: 1 or 3.
+            width: the hidden layers have 8, 16 and 32 times as many units.
+            latent: numbers in a latent vector.
+            classes: number of classes.
+        """
+        super().__init__()
+        small, middle, large = (width * times for times in HIDDEN)
+        self.blocks = nn.ModuleList(
+            [
+                First(latent, small, classes),
+                Hidden(small, middle, classes),
+                Hidden(middle, large, classes),
+                Last(large, channels, size),
+            ]
+        )
+
+    def forward(self, latent: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+        """Images (B, C, S, S) in [-1, 1] of latents (B, Z) and labels int64 (B,)."""
+        units = latent
+        for block in self.blocks:
+            units = block(units, labels)
+        return units
+
+
+class Head(nn.Module):
+    """Features to a logit, by a linear layer and a projection on the class (Miyato & Koyama 2018)."""
+
+    def __init__(self, features: int, classes: int) -> None:
+        super().__init__()
+        self.linear = spectral_norm(nn.Linear(features, 1))
+        self.embedding = nn.Embedding(classes, features)
+        nn.init.normal_(self.embedding.weight, std=features**-0.5)
+
+    def forward(self, features: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+        """Logits (B,) of features (B, F) and labels (B,)."""
+        logits: torch.Tensor = self.linear(features).squeeze(1).float() + (features * self.embedding(labels)).sum(dim=1)
+        return logits
+
+
+class Discriminator(nn.Module):
+    """Image and class to a logit: high for real images of that class.
+
+    Attributes:
+        blocks: from the image to the features.
+        head: features and labels to logits.
+    """
+
+    def __init__(self, *, size: int, channels: int, width: int, latent: int, classes: int) -> None:
+        """Makes an untrained discriminator.
+
+        Args:
+            size: height and width of the images.
+            channels: 1 or 3.
+            width: the hidden layers have 32, 16 and 8 times as many units.
+            latent: unused here; both networks take the same arguments.
+            classes: number of classes.
+        """
+        super().__init__()
+        units = [channels * size * size, *(width * times for times in reversed(HIDDEN))]
+        self.blocks = nn.ModuleList(
+            nn.Sequential(spectral_norm(nn.Linear(incoming, outgoing)), nn.LeakyReLU(SLOPE))
+            for incoming, outgoing in pairwise(units)
+        )
+        self.head = Head(units[-1], classes)
+
+    def forward(self, images: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+        """Logits (B,) of images (B, C, S, S) in [-1, 1] and labels int64 (B,)."""
+        features = images.flatten(1)
+        for block in self.blocks:
+            features = block(features)
+        logits: torch.Tensor = self.head(features.float(), labels)
+        return logits

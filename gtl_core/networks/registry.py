@@ -1,0 +1,81 @@
+"""Networks by name: what a generator and its discriminator are built from."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from typing import Literal, cast
+
+import torch
+from torch import nn
+
+from gtl_core.networks import dcgan, fully_connected
+
+Architecture = Literal["dcgan", "fully_connected"]
+
+_BUILDERS: dict[Architecture, tuple[Callable[..., nn.Module], Callable[..., nn.Module]]] = {
+    "dcgan": (dcgan.Generator, dcgan.Discriminator),
+    "fully_connected": (fully_connected.Generator, fully_connected.Discriminator),
+}
+
+
+@dataclass(frozen=True)
+class GanSpec:
+    """All that the shapes of a generator and its discriminator depend on.
+
+    Attributes:
+        architecture: name of the module of networks.
+        size: height and width of the images.
+        channels: 1 or 3.
+        width: how wide the networks are; what it counts is told by the architecture.
+        latent: numbers in a latent vector.
+        classes: number of classes.
+    """
+
+    architecture: Architecture
+    size: int
+    channels: int
+    width: int
+    latent: int
+    classes: int
+
+
+def build_generator(spec: GanSpec, seed: int) -> nn.Module:
+    """An untrained generator: `forward(latent float (B, Z), labels int64 (B,))` gives images (B, C, S, S) in [-1, 1].
+
+    Its `blocks` lead from the latent to the image. The same seed gives the same weights, and the global state of
+    random numbers is left as it was.
+    """
+    return _build(_BUILDERS[spec.architecture][0], spec, seed)
+
+
+def build_discriminator(spec: GanSpec, seed: int) -> nn.Module:
+    """An untrained discriminator: `forward(images (B, C, S, S), labels int64 (B,))` gives logits (B,).
+
+    Its `blocks` lead from the image to the features, its `head` from there to the logit. The same seed gives the same
+    weights, and the global state of random numbers is left as it was.
+    """
+    return _build(_BUILDERS[spec.architecture][1], spec, seed)
+
+
+def blocks(network: nn.Module) -> list[nn.Module]:
+    """The blocks of a generator or discriminator, in the order in which data pass them."""
+    return list(cast(nn.ModuleList, network.blocks))
+
+
+def class_embeddings(network: nn.Module) -> list[nn.Embedding]:
+    """The modules in which each class has a row of its own, in a fixed order."""
+    return [module for module in network.modules() if isinstance(module, nn.Embedding)]
+
+
+def class_embedding_parameters(network: nn.Module) -> list[str]:
+    """Names, as in the state dict, of the parameters in which each class has a row of its own."""
+    return [f"{name}.weight" for name, module in network.named_modules() if isinstance(module, nn.Embedding)]
+
+
+def _build(builder: Callable[..., nn.Module], spec: GanSpec, seed: int) -> nn.Module:
+    shape = asdict(spec)
+    del shape["architecture"]
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return builder(**shape)

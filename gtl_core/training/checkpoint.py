@@ -1,0 +1,108 @@
+"""`GanCheckpoint`: everything that a GAN's training needs to go on, in one safetensors file."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import nn
+
+from gtl_core.errors import InputError
+from gtl_core.files import atomic_path
+from gtl_core.networks.registry import GanSpec, build_generator
+from gtl_core.training.runtime import device, placed
+
+State = dict[str, torch.Tensor]
+
+_KEY = "gtl"
+_FORMAT = "gtl-gan-1"
+_PARTS = ("generator", "discriminator", "ema", "generator_optimiser", "discriminator_optimiser", "loop")
+
+
+@dataclass(frozen=True)
+class GanCheckpoint:
+    """A GAN at one step of its training.
+
+    Attributes:
+        spec: shapes of both networks.
+        classes: names of the classes, in the order of the labels.
+        step: steps made.
+        recipe: hash of what the training is made from, so that another training is never taken up by mistake.
+        curves: rows (step, loss of D, loss of G) recorded so far.
+        generator: state of the generator in training.
+        discriminator: state of the discriminator.
+        ema: state of the averaged generator; in a finished training with batch norm statistics that fit it.
+        generator_optimiser: Adam's moments, by parameter name; empty before the first step.
+        discriminator_optimiser: the same for the discriminator.
+        loop: state of random numbers, which augmentation draws from too, and of the running means of the losses.
+    """
+
+    spec: GanSpec
+    classes: tuple[str, ...]
+    step: int
+    recipe: str
+    curves: tuple[tuple[int, float, float], ...]
+    generator: State
+    discriminator: State
+    ema: State
+    generator_optimiser: State
+    discriminator_optimiser: State
+    loop: State
+
+    def save(self, path: Path) -> None:
+        """Writes the file in one atomic step; equal checkpoints give equal bytes."""
+        tensors = {
+            f"{part}/{name}": tensor.detach().to("cpu").contiguous().clone()
+            for part in _PARTS
+            for name, tensor in getattr(self, part).items()
+        }
+        about = {
+            "format": _FORMAT,
+            "spec": asdict(self.spec),
+            "classes": self.classes,
+            "step": self.step,
+            "recipe": self.recipe,
+            "curves": self.curves,
+        }
+        with atomic_path(path) as temporary:
+            # One metadata key, because safetensors writes several in no fixed order.
+            save_file(tensors, temporary, metadata={_KEY: json.dumps(about, sort_keys=True)})
+
+    @classmethod
+    def load(cls, path: Path) -> GanCheckpoint:
+        """Reads a checkpoint, onto the processor.
+
+        Raises:
+            InputError: the file is missing, damaged or not a GAN checkpoint.
+        """
+        parts: dict[str, State] = {part: {} for part in _PARTS}
+        try:
+            with safe_open(path, framework="pt") as file:
+                about = json.loads((file.metadata() or {})[_KEY])
+                if about["format"] != _FORMAT:
+                    raise ValueError(about["format"])
+                for key in file.keys():  # noqa: SIM118 - not a dict
+                    part, name = key.split("/", 1)
+                    parts[part][name] = file.get_tensor(key)
+            return cls(
+                spec=GanSpec(**about["spec"]),
+                classes=tuple(about["classes"]),
+                step=about["step"],
+                recipe=about["recipe"],
+                curves=tuple((int(step), d, g) for step, d, g in about["curves"]),
+                **parts,
+            )
+        except FileNotFoundError:
+            raise InputError(f"no GAN checkpoint {path}; train the GAN first") from None
+        except (OSError, SafetensorError, KeyError, ValueError, TypeError) as error:
+            raise InputError(f"{path}: not a GAN checkpoint, or a damaged one ({error}); train it anew") from error
+
+    def averaged_generator(self) -> nn.Module:
+        """The generator that images are drawn with, on the training device and in evaluation mode."""
+        network = build_generator(self.spec, seed=0)
+        network.load_state_dict(self.ema)
+        return placed(network, device()).eval()

@@ -1,0 +1,47 @@
+"""Which parts of a GAN learn, and from which step on: all that a strategy of transfer has to say."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from torch import nn
+
+
+@dataclass(frozen=True)
+class Phase:
+    """From a step on, the modules that learn; whatever is not in one of them stays as it is, bit for bit.
+
+    Attributes:
+        start: the first step of the phase.
+        generator: modules of the generator that learn; with none, the generator's step is left out.
+        discriminator: modules of the discriminator that learn.
+    """
+
+    start: int
+    generator: tuple[nn.Module, ...]
+    discriminator: tuple[nn.Module, ...]
+
+    def enter(self, generator: nn.Module, discriminator: nn.Module) -> None:
+        """Freezes all but the phase's modules.
+
+        Frozen modules are in evaluation mode, which also stills batch norm's statistics and spectral norm's iteration.
+        """
+        for network, learning in ((generator, self.generator), (discriminator, self.discriminator)):
+            network.eval().requires_grad_(False)
+            for module in learning:
+                module.train().requires_grad_(True)
+
+
+MakePhases = Callable[[nn.Module, nn.Module, int], Sequence[Phase]]
+"""Gives the phases of (generator, discriminator, steps), in order; the first one starts at step 0."""
+
+
+def everything(generator: nn.Module, discriminator: nn.Module, steps: int) -> Sequence[Phase]:
+    """One phase in which all of both networks learns."""
+    return (Phase(0, (generator,), (discriminator,)),)
+
+
+def phase_at(phases: Sequence[Phase], step: int) -> Phase:
+    """The phase that a step belongs to."""
+    return max((phase for phase in phases if phase.start <= step), key=lambda phase: phase.start)

@@ -1,0 +1,73 @@
+"""Where and how precisely to compute, and images between their stored form and the networks' form."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from typing import TypeVar, cast
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import nn
+
+Network = TypeVar("Network", bound=nn.Module)
+
+
+def device() -> torch.device:
+    """The first GPU where there is one, else the processor."""
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def computes_bf16(where: torch.device) -> bool:
+    """Whether bfloat16 is fast there: on a GPU from Ampere on, or a processor with bfloat16 instructions.
+
+    Processors without them compute bfloat16 correctly but several times slower than float32.
+    """
+    if where.type == "cuda":
+        return torch.cuda.get_device_capability(where) >= (8, 0)
+    return bool(torch.cpu._is_avx512_bf16_supported())
+
+
+def precision(where: torch.device) -> str:
+    """`bf16` or `fp32`: what `autocast` computes in there."""
+    return "bf16" if computes_bf16(where) else "fp32"
+
+
+def autocast(where: torch.device) -> AbstractContextManager[None]:
+    """Context in which matrix products and convolutions run in bfloat16 where that is fast, else in float32.
+
+    The cache of casted weights is off: it is emptied only when the outermost context ends, so within one context
+    an optimiser step would go unseen.
+    """
+    return torch.autocast(where.type, dtype=torch.bfloat16, enabled=computes_bf16(where), cache_enabled=False)
+
+
+def to_unit_range(images: torch.Tensor) -> torch.Tensor:
+    """Stored pixels, uint8 0 to 255, as float32 in [-1, 1], of the same shape and memory layout."""
+    return images.to(torch.float32).mul_(1.0 / 127.5).sub_(1.0)
+
+
+def to_uint8(images: torch.Tensor) -> torch.Tensor:
+    """Pixels in [-1, 1] as uint8 0 to 255, rounded to the nearest; the inverse of `to_unit_range`."""
+    return images.to(torch.float32).add(1.0).mul(127.5).round_().clamp_(0, 255).to(torch.uint8)
+
+
+def placed(network: Network, where: torch.device) -> Network:
+    """The network itself, moved to a device with its convolutions' weights channels last, where they run fastest."""
+    move = cast("Callable[..., Network]", network.to)  # torch's annotations leave out `memory_format` on its own
+    return move(where, memory_format=torch.channels_last)
+
+
+def to_device(images: npt.NDArray[np.uint8], where: torch.device) -> torch.Tensor:
+    """A whole set of images in the memory of a device, channels last.
+
+    Args:
+        images: uint8 (N, C, H, W), which may be mapped from a file.
+        where: the device.
+
+    Returns:
+        uint8 (N, C, H, W), a copy.
+    """
+    copy = torch.from_numpy(np.array(images, dtype=np.uint8, order="C"))
+    return copy.to(where, memory_format=torch.channels_last)

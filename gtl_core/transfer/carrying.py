@@ -1,0 +1,66 @@
+"""Source weights into networks for the target's classes."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import torch
+from torch import nn
+
+from gtl_core.networks.registry import build_discriminator, build_generator, class_embedding_parameters
+from gtl_core.training.checkpoint import GanCheckpoint, State
+
+
+def carried_over(source: GanCheckpoint, classes: tuple[str, ...], seed: int) -> GanCheckpoint:
+    """A GAN for the target's classes with the source's weights, at step 0.
+
+    The generator starts from the source's averaged weights, which draw better than those of any one step. A class
+    that the source knows by the same name keeps its embeddings; another one gets embeddings drawn from the normal
+    distribution, feature by feature, of all the source's classes.
+
+    Args:
+        source: the source GAN.
+        classes: names of the target's classes.
+        seed: seed of what is newly made.
+    """
+    spec = replace(source.spec, classes=len(classes))
+    rows = [source.classes.index(name) if name in source.classes else None for name in classes]
+    random = torch.Generator().manual_seed(seed)
+    generator = _fill(build_generator(spec, seed), source.ema, rows, random)
+    return GanCheckpoint(
+        spec=spec,
+        classes=classes,
+        step=0,
+        recipe="",
+        curves=(),
+        generator=generator,
+        discriminator=_fill(build_discriminator(spec, seed), source.discriminator, rows, random),
+        ema=generator,
+        generator_optimiser={},
+        discriminator_optimiser={},
+        loop={},
+    )
+
+
+def _fill(network: nn.Module, state: State, rows: list[int | None], random: torch.Generator) -> State:
+    """The state of a new network with the source's values where they fit.
+
+    What differs in shape without having a row for each class, such as the singular vector of the embeddings, keeps
+    its new value and is found anew in training.
+    """
+    filled = network.state_dict()
+    embeddings = set(class_embedding_parameters(network))
+    for name, fresh in filled.items():
+        if name in embeddings:
+            filled[name] = _embeddings(state[name], rows, random)
+        elif state[name].shape == fresh.shape:
+            filled[name] = state[name].clone()
+    return filled
+
+
+def _embeddings(source: torch.Tensor, rows: list[int | None], random: torch.Generator) -> torch.Tensor:
+    """Rows (K, F) for the target's classes, of the source's rows (K', F)."""
+    deviation, mean = torch.std_mean(source, dim=0, correction=0)
+    return torch.stack(
+        [mean + deviation * torch.randn(mean.shape, generator=random) if row is None else source[row] for row in rows]
+    )

@@ -1,0 +1,44 @@
+"""FreezeD: the discriminator's first blocks keep what they learned to see on the source."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from torch import nn
+
+from gtl_core.config import FreezeDConfig
+from gtl_core.errors import InputError
+from gtl_core.networks.registry import blocks
+from gtl_core.training.phases import Phase
+
+
+@dataclass(frozen=True)
+class FreezeD:
+    """FreezeD (Mo et al. 2020, arXiv 2002.10964), which freezes 3 of a projection discriminator's lower blocks there.
+
+    Frozen blocks need no gradients in the discriminator's step, so that a step costs less than one of fine-tuning.
+    """
+
+    config: FreezeDConfig
+
+    def phases(self, generator: nn.Module, discriminator: nn.Module, steps: int) -> Sequence[Phase]:
+        """All of the generator, and the discriminator from the first block that is not frozen on.
+
+        Raises:
+            InputError: the discriminator has fewer blocks than are to be frozen.
+        """
+        lowest = blocks(discriminator)
+        if self.config.blocks > len(lowest):
+            raise InputError(
+                f"transfer.strategies.freeze_d.blocks: this discriminator has {len(lowest)} blocks, "
+                f"got {self.config.blocks}"
+            )
+        frozen = lowest[: self.config.blocks]
+        learning = tuple(part for part in (*lowest, *_others(discriminator)) if part not in frozen)
+        return (Phase(0, (generator,), learning),)
+
+
+def _others(discriminator: nn.Module) -> list[nn.Module]:
+    """What the discriminator has beside its blocks."""
+    return [child for name, child in discriminator.named_children() if name != "blocks"]

@@ -1,0 +1,62 @@
+"""The source GAN that every strategy starts from."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from gtl_core.config import GanConfig
+from gtl_core.networks.registry import GanSpec
+from gtl_core.progress import OnProgress
+from gtl_core.training.gan import train_gan, untrained
+
+
+def pretrain_source(
+    images: npt.NDArray[np.uint8],
+    labels: npt.NDArray[np.int64],
+    classes: tuple[str, ...],
+    config: GanConfig,
+    seed: int,
+    folder: Path,
+    on_progress: OnProgress,
+) -> Path:
+    """Trains a GAN from scratch on all images of the source.
+
+    Args:
+        images: uint8 (N, C, S, S), square and of the experiment's size.
+        labels: int64 (N,), indices of `classes`.
+        classes: names of the source's classes.
+        config: architecture, losses and steps.
+        seed: seed of weights and all random numbers.
+        folder: gets `gan.safetensors`, `curves.csv` and `samples.png`; an interrupted call goes on from it.
+        on_progress: shows progress.
+
+    Returns:
+        Path of `gan.safetensors`.
+
+    Raises:
+        InputError: images or labels do not fit the networks.
+        KeyboardInterrupt: Ctrl-C was pressed; the checkpoint is written.
+    """
+    spec = GanSpec(
+        architecture=config.architecture,
+        size=images.shape[2],
+        channels=images.shape[1],
+        width=config.width,
+        latent=config.latent,
+        classes=len(classes),
+    )
+    start = untrained(spec, classes, seed)
+    return train_gan(
+        start,
+        images,
+        labels,
+        config,
+        steps=config.steps,
+        seed=seed,
+        folder=folder,
+        on_progress=on_progress,
+        task="source_gan",
+    )
