@@ -75,8 +75,8 @@ class GanConfig(_Strict):
     steps: int = Field(default=4000, ge=1)
     batch: int = Field(default=64, ge=2)
     loss: Literal["hinge", "non_saturating"] = "hinge"
-    learning_rate_generator: Positive = 2e-4
-    learning_rate_discriminator: Positive = 4e-4
+    learning_rate_generator: Positive = 3e-4
+    learning_rate_discriminator: Positive = 1e-3
     beta1: Fraction = 0.0
     beta2: Fraction = 0.9
     ema_decay: float = Field(default=0.995, ge=0.0, lt=1.0)
