@@ -123,5 +123,6 @@ def summarise(
             }
             for model in record["models"]
         ],
+        "gate": {key: record["models"][0]["gate"][key] for key in ("passed", "reasons")},
         "folder": str(evaluation.path),
     }

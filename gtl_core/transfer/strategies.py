@@ -11,12 +11,14 @@ import numpy.typing as npt
 from torch import nn
 
 from gtl_core.config import (
+    Experiment,
     FinetuneConfig,
     FreezeDConfig,
     FreezeGThenPartialConfig,
     GanConfig,
     StrategyConfig,
 )
+from gtl_core.networks.registry import GanSpec, build_discriminator, build_generator
 from gtl_core.progress import OnProgress
 from gtl_core.training.checkpoint import GanCheckpoint
 from gtl_core.training.gan import train_gan
@@ -46,6 +48,23 @@ def strategy_for(config: StrategyConfig) -> Strategy:
             return FreezeGThenPartial(config)
         case _:
             assert_never(config)
+
+
+def check_strategies(experiment: Experiment, classes: int) -> None:
+    """Looks whether the settings of every strategy fit the experiment's networks, before anything is trained.
+
+    Args:
+        experiment: the experiment.
+        classes: how many classes the target has.
+
+    Raises:
+        InputError: they do not.
+    """
+    gan, image = experiment.gan, experiment.image
+    spec = GanSpec(gan.architecture, image.size, image.channels, gan.width, gan.latent, classes)
+    generator, discriminator = build_generator(spec, experiment.seed), build_discriminator(spec, experiment.seed)
+    for config in experiment.transfer.strategies:
+        strategy_for(config).phases(generator, discriminator, experiment.transfer.steps)
 
 
 def transfer(

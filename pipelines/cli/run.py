@@ -46,6 +46,7 @@ def demo(force: Force = False, json_: Json = False) -> None:
 
 def _run(name: str, homes: Any, force: bool, json_: bool) -> None:
     """Checks, launches with progress on standard error, and prints what came out."""
+    from gtl_core.errors import GateRefused
     from pipelines.cli.progress import terminal_progress
     from pipelines.launch import launch
     from pipelines.preflight import check_ready, named_experiment
@@ -58,6 +59,9 @@ def _run(name: str, homes: Any, force: bool, json_: bool) -> None:
         show_json(summary)
     else:
         _show(summary)
+    refused = not summary["gate"]["passed"] and summary["models"][0]["alias"] != "champion"
+    if refused and experiment.promotion.approval == "automatic":
+        raise GateRefused(f"the run is complete, but not promoted: {'; '.join(summary['gate']['reasons'])}")
 
 
 def _show(summary: dict[str, Any]) -> None:
@@ -76,11 +80,10 @@ def _show(summary: dict[str, Any]) -> None:
         ["model", "version", "alias"],
         [[model["name"], model["version"], model["alias"]] for model in summary["models"]],
     )
+    say(f"gate {'passed' if summary['gate']['passed'] else 'refused'}: {'; '.join(summary['gate']['reasons'])}")
     reused = sum(stage["reused"] for stage in summary["stages"])
     say()
     say(
         f"{summary['seconds']:.0f} s, {reused} of {len(summary['stages'])} stages reused; pictures: {summary['folder']}"
     )
-    note(
-        f"go on with: gtl lineage {summary['models'][0]['name']}, gtl ui" if summary["models"] else "go on with: gtl ui"
-    )
+    note(f"go on with: gtl lineage {summary['models'][0]['name']}, gtl ui")

@@ -2,9 +2,10 @@
 
 import dagster as dg
 
+from gtl_core.files import read_json
 from pipelines.assets import asset_options
 from pipelines.recording import record_stages
-from pipelines.reporting import Reporter, curves, outcome, picture
+from pipelines.reporting import Reporter, curves, outcome, picture, table
 from pipelines.runs import running
 
 
@@ -44,6 +45,19 @@ def synthetic_images(context: dg.AssetExecutionContext, reporter: dg.ResourcePar
         stages = chain.synthetic_images()
         record_stages(chain, stages, context.run_id)
         samples = picture(stages[0].path / "samples.png", f"Synthetic images of {stages[0].name}, one row a class")
+        failed = [
+            {"set": stage.name, "check": finding["check"], "says": finding["summary"]}
+            for stage in stages
+            for finding in read_json(stage.path / "validation.json")["findings"]
+            if not finding["passed"]
+        ]
+        validation = table(failed) if failed else "every set passed every check"
         return outcome(
-            stages, {"samples": samples, "sets": len(stages), "images a class": chain.experiment.synthesis.per_class}
+            stages,
+            {
+                "samples": samples,
+                "validation": validation,
+                "sets": len(stages),
+                "images a class": chain.experiment.synthesis.per_class,
+            },
         )

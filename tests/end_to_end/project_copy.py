@@ -16,7 +16,7 @@ source: {{dataset: typeset-digits}}
 target: {{dataset: {target}, labelled_per_class: 5, validation_per_class: 5}}
 image: {{size: 16, channels: 1}}
 gan: {{width: 8, latent: 16, steps: {steps}, batch: 32, checkpoint_every: 20}}
-transfer: {{strategies: [finetune, freeze_d], steps: 20}}
+transfer: {{strategies: [finetune, freeze_d, freeze_g_then_partial], steps: 20}}
 synthesis: {{per_class: 20}}
 classifier: {{width: 8, steps: 40, source_steps: 60, batch: 32}}
 evaluation:

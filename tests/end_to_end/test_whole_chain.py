@@ -16,6 +16,7 @@ from project_copy import Project
 
 from gtl_core.data.directory_hash import directory_md5
 from gtl_core.files import file_sha256
+from gtl_core.training.checkpoint import GanCheckpoint
 
 pytestmark = [pytest.mark.end_to_end, pytest.mark.xdist_group("end_to_end")]
 
@@ -45,7 +46,7 @@ def test_a_run_ends_with_a_verdict_and_registered_models(first_run: Any) -> None
     assert verdict["label"] in ("helps", "harms", "inconclusive")
     assert verdict["low"] <= verdict["difference"] <= verdict["high"]
     assert verdict["detectable"] > 0
-    assert verdict["strategy"] in ("finetune", "freeze_d")
+    assert verdict["strategy"] in ("finetune", "freeze_d", "freeze_g_then_partial")
     assert {"real", "source_finetuned", "best_plus_gan/finetune", "synthetic_only/freeze_d"} <= {
         arm["arm"] for arm in first_run["arms"]
     }
@@ -142,7 +143,7 @@ def test_data_that_leak_into_the_test_part_stop_the_run_before_training(project:
 
 
 def test_an_interrupted_run_goes_on_from_its_checkpoint(project: Project) -> None:
-    project.experiment("interrupted", steps=3000)
+    project.experiment("interrupted", steps=1500)
     process = project.start("run", "interrupted")
     stage = project.root / "artifacts" / "interrupted" / "source_gan"
     deadline = time.monotonic() + 120
@@ -156,6 +157,10 @@ def test_an_interrupted_run_goes_on_from_its_checkpoint(project: Project) -> Non
     left = list(stage.glob(".*.partial"))
     assert len(left) == 1
     assert not [path for path in stage.iterdir() if not path.name.startswith(".")]
+    assert 0 < GanCheckpoint.load(left[0] / "last.safetensors").step < 1500
+    finished = project.json("run", "interrupted")
+    assert finished["verdict"]["label"] in ("helps", "harms", "inconclusive")
+    assert GanCheckpoint.load(next(stage.glob("*/gan.safetensors"))).step == 1500
 
 
 @pytest.mark.parametrize(
@@ -165,6 +170,7 @@ def test_an_interrupted_run_goes_on_from_its_checkpoint(project: Project) -> Non
         (("run", "no-such-set"), "typeset-digits"),
         (("run", "colour"), "channels"),
         (("run", "too-many"), "labelled_per_class"),
+        (("run", "too-frozen"), "freeze_d.blocks"),
         (("run", "unknown-key"), "gan.wdith: unknown key"),
         (("lineage", "gtl-none-classifier"), "gtl-none-classifier"),
     ],
@@ -178,6 +184,7 @@ def test_bad_input_ends_in_one_line_and_exit_code_2(
         "no-such-set": text.replace("typeset-digits", "typset-digits"),
         "colour": text.replace("channels: 1", "channels: 3"),
         "too-many": text.replace("labelled_per_class: 5", "labelled_per_class: 500"),
+        "too-frozen": text.replace("freeze_d,", "{name: freeze_d, blocks: 99},"),
         "unknown-key": text.replace("gan: {width", "gan: {wdith"),
     }
     for name, content in variants.items():
