@@ -25,6 +25,8 @@ ArmName = Literal[
     "best_plus_gan",
     "synthetic_only",
 ]
+Augmentation = Literal["colour", "translation", "cutout"]
+"""A DiffAugment policy; each is done to real and to generated images alike."""
 Metric = Literal["balanced_accuracy", "accuracy"]
 
 
@@ -80,8 +82,8 @@ class GanConfig(_Strict):
     beta1: Fraction = 0.0
     beta2: Fraction = 0.9
     ema_decay: float = Field(default=0.995, ge=0.0, lt=1.0)
-    augmentation: tuple[Literal["colour", "translation", "cutout"], ...] = ("translation", "cutout")
-    """DiffAugment policies, the same on real and on generated images."""
+    augmentation: tuple[Augmentation, ...] = ()
+    """DiffAugment policies in pretraining; with thousands of source images they only weaken the discriminator."""
     checkpoint_every: int = Field(default=500, ge=1)
 
     @field_validator("augmentation", mode="before")
@@ -129,8 +131,10 @@ class TransferConfig(_Strict):
 
     strategies: tuple[StrategyConfig, ...] = Field(min_length=1)
     steps: int = Field(default=1200, ge=1)
+    augmentation: tuple[Augmentation, ...] = ("translation",)
+    """DiffAugment policies in transfer, where a discriminator sees few images over and over."""
 
-    @field_validator("strategies", mode="before")
+    @field_validator("strategies", "augmentation", mode="before")
     @classmethod
     def _as_tuple(cls, value: Any) -> Any:
         return tuple(value) if isinstance(value, list) else value

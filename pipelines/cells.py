@@ -30,13 +30,14 @@ def transfer_cell(
         from gtl_core.transfer.strategies import transfer
 
         images, chosen = ImageSet.load(target), Draw.load(draw)
+        gan = experiment.gan.model_copy(update={"augmentation": experiment.transfer.augmentation})
         transfer(
             strategy,
             source,
             fitted(images.images[chosen.labelled], experiment.image.size),
             images.labels[chosen.labelled],
             images.classes,
-            experiment.gan,
+            gan,
             experiment.transfer.steps,
             chosen.seed,
             folder,

@@ -100,7 +100,8 @@ class Chain:
 
     def transferred_key(self, strategy: StrategyConfig, draw: int) -> str:
         """Key of the GAN transferred by a strategy to a draw."""
-        transfer = {"strategy": strategy.model_dump(mode="json"), "steps": self.experiment.transfer.steps}
+        transfer = self.experiment.transfer.model_dump(mode="json", exclude={"strategies"})
+        transfer["strategy"] = strategy.model_dump(mode="json")
         return self._key(
             "transferred_gan", source=self.source_gan_key, draws=self.draws_key, draw=draw, transfer=transfer
         )

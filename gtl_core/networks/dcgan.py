@@ -13,6 +13,8 @@ from torch import nn
 
 SLOPE = 0.1
 """Slope of the leaky ReLUs below zero."""
+EMBEDDING_DEVIATION = 0.2
+"""Standard deviation of new class embeddings beside the latent's 1."""
 WIDEST = 4
 """The deepest layers have at most this many times the width."""
 
@@ -51,6 +53,10 @@ class First(nn.Module):
         super().__init__()
         self.shape = (features, side, side)
         self.embedding = nn.Embedding(classes, latent)
+        # Small beside the latent, or the norm that follows is taken up by the class, and a class gets one picture:
+        # after 900 steps on MNIST the pixel spread within a class, beside that of real images, was 0.5 with 1 and 0.9
+        # with 0.2.
+        nn.init.normal_(self.embedding.weight, std=EMBEDDING_DEVIATION)
         self.linear = nn.Linear(2 * latent, features * side * side, bias=False)
         self.norm = ConditionalNorm(features, classes)
 

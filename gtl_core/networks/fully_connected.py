@@ -15,6 +15,8 @@ from torch.nn.utils.parametrizations import spectral_norm
 
 SLOPE = 0.2
 """Slope of the leaky ReLUs below zero."""
+EMBEDDING_DEVIATION = 0.2
+"""Standard deviation of new class embeddings beside the latent's 1."""
 HIDDEN = (8, 16, 32)
 """Units of the hidden layers, in widths; the generator goes up them, the discriminator down."""
 
@@ -43,6 +45,8 @@ class First(nn.Module):
     def __init__(self, latent: int, outgoing: int, classes: int) -> None:
         super().__init__()
         self.embedding = nn.Embedding(classes, latent)
+        # Small beside the latent, or the norm that follows is taken up by the class.
+        nn.init.normal_(self.embedding.weight, std=EMBEDDING_DEVIATION)
         self.hidden = Hidden(2 * latent, outgoing, classes)
 
     def forward(self, latent: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:

@@ -144,6 +144,11 @@ def test_progress_tells_speed_and_losses_and_curves_hold_every_fiftieth_step(tmp
     assert [int(row.split(",")[0]) for row in rows[1:]] == [50, 100, 120]
 
 
+def spread_within_classes(images, labels):
+    """Standard deviation of a pixel among the images of one class, mean over pixels and classes."""
+    return np.mean([images[labels == label].astype(float).std(axis=0).mean() for label in np.unique(labels)])
+
+
 def test_gan_learns_to_draw_digits_that_a_classifier_of_real_ones_reads_as_the_class_asked_for(tmp_path, digits):
     from sklearn.neighbors import KNeighborsClassifier
 
@@ -156,7 +161,9 @@ def test_gan_learns_to_draw_digits_that_a_classifier_of_real_ones_reads_as_the_c
     with torch.inference_mode():
         drawn = to_uint8(GanCheckpoint.load(path).averaged_generator()(latents, asked)).numpy()
     reader = KNeighborsClassifier(3).fit(images.reshape(len(images), -1), labels)
-    assert reader.score(drawn.reshape(200, -1), asked.numpy()) > 0.9
+    assert reader.score(drawn.reshape(200, -1), asked.numpy()) > 0.8
+    # A class is more than one picture: its images spread about as far as the real ones do.
+    assert spread_within_classes(drawn, asked.numpy()) > 0.6 * spread_within_classes(images, labels)
 
 
 def test_sampler_draws_rare_classes_as_often_as_common_ones_with_their_own_images():
