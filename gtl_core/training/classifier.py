@@ -24,7 +24,7 @@ from gtl_core.networks.classifier import Classifier
 from gtl_core.progress import OnProgress, Progress, silent
 from gtl_core.training.augment import augment
 from gtl_core.training.batches import Batches, Pool
-from gtl_core.training.runtime import autocast, device, to_unit_range
+from gtl_core.training.runtime import autocast, device, suitable_threads, to_unit_range
 
 CHECKPOINTS = (0.4, 0.6, 0.8, 1.0)
 """Shares of the steps after which a classifier is judged, where a judge is given."""
@@ -247,17 +247,18 @@ def train_source_classifier(
     """
     _, channels, size, _ = images.shape
     start = new_classifier(size=size, channels=channels, width=config.width, classes=len(classes), seed=seed)
-    model = train_classifier(
-        start,
-        [Pool(images, labels, 1.0)],
-        config,
-        steps=config.source_steps,
-        learning_rate=config.learning_rate,
-        augmented=True,
-        seed=seed,
-        on_progress=on_progress,
-        task="source_classifier",
-    )
+    with suitable_threads(size):
+        model = train_classifier(
+            start,
+            [Pool(images, labels, 1.0)],
+            config,
+            steps=config.source_steps,
+            learning_rate=config.learning_rate,
+            augmented=True,
+            seed=seed,
+            on_progress=on_progress,
+            task="source_classifier",
+        )
     path = folder / "classifier.safetensors"
     save_classifier(path, model, classes)
     return path

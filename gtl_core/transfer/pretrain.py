@@ -11,6 +11,7 @@ from gtl_core.config import GanConfig
 from gtl_core.networks.registry import GanSpec
 from gtl_core.progress import OnProgress
 from gtl_core.training.gan import train_gan, untrained
+from gtl_core.training.runtime import suitable_threads
 
 
 def pretrain_source(
@@ -49,14 +50,15 @@ def pretrain_source(
         classes=len(classes),
     )
     start = untrained(spec, classes, seed)
-    return train_gan(
-        start,
-        images,
-        labels,
-        config,
-        steps=config.steps,
-        seed=seed,
-        folder=folder,
-        on_progress=on_progress,
-        task="source_gan",
-    )
+    with suitable_threads(spec.size):
+        return train_gan(
+            start,
+            images,
+            labels,
+            config,
+            steps=config.steps,
+            seed=seed,
+            folder=folder,
+            on_progress=on_progress,
+            task="source_gan",
+        )

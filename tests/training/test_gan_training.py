@@ -20,7 +20,7 @@ from gtl_core.training.ema import fit_statistics, update_average
 from gtl_core.training.gan import train_gan, untrained
 from gtl_core.training.gan_trainer import GanTrainer
 from gtl_core.training.phases import everything
-from gtl_core.training.runtime import to_uint8, to_unit_range
+from gtl_core.training.runtime import suitable_threads, to_uint8, to_unit_range
 from gtl_core.training.sampler import BalancedSampler
 
 CLASSES = tuple("0123456789")
@@ -225,3 +225,16 @@ def test_stored_statistics_of_a_frozen_part_stay():
     fit_statistics(average, network, 8, torch.arange(10), seed=0)
     assert average.blocks[0].norm.norm.running_mean.abs().sum() == 0
     assert average.blocks[1].norm.norm.running_mean.abs().sum() > 0
+
+
+def test_small_images_are_trained_on_one_thread_and_the_setting_comes_back():
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        with suitable_threads(16):
+            assert torch.get_num_threads() == 1
+        assert torch.get_num_threads() == 2
+        with suitable_threads(32):
+            assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(before)
