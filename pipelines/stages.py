@@ -210,20 +210,9 @@ class Chain:
         """Trains a GAN on the source."""
 
         def make(folder: Path) -> None:
-            from gtl_core.data.image_set import fitted
             from gtl_core.transfer.pretrain import pretrain_source
 
-            source = self.sets[0]
-            chosen = source.training_rows()
-            pretrain_source(
-                fitted(source.images[chosen], self.experiment.image.size),
-                source.labels[chosen],
-                source.classes,
-                self.experiment.gan,
-                self.experiment.seed,
-                folder,
-                self.on_progress,
-            )
+            pretrain_source(*self._source(), self.experiment.gan, self.experiment.seed, folder, self.on_progress)
 
         return self._build("source_gan", self.source_gan_key, make)
 
@@ -231,22 +220,21 @@ class Chain:
         """Trains a classifier on the source."""
 
         def make(folder: Path) -> None:
-            from gtl_core.data.image_set import fitted
             from gtl_core.training.classifier import train_source_classifier
 
-            source = self.sets[0]
-            chosen = source.training_rows()
             train_source_classifier(
-                fitted(source.images[chosen], self.experiment.image.size),
-                source.labels[chosen],
-                source.classes,
-                self.experiment.classifier,
-                self.experiment.seed,
-                folder,
-                self.on_progress,
+                *self._source(), self.experiment.classifier, self.experiment.seed, folder, self.on_progress
             )
 
         return self._build("source_classifier", self.source_classifier_key, make)
+
+    def _source(self) -> tuple[Any, Any, tuple[str, ...]]:
+        """What is learned from the source: uint8 (N, C, S, S) of the experiment's size, int64 (N,), class names."""
+        from gtl_core.data.image_set import fitted
+
+        source = self.sets[0]
+        rows = source.training_rows()
+        return fitted(source.images[rows], self.experiment.image.size), source.labels[rows], source.classes
 
     def transferred_gans(self) -> list[Stage]:
         """Transfers the source GAN by every strategy to every draw; a stage each."""

@@ -90,8 +90,8 @@ def test_every_hash_of_the_lineage_is_that_of_its_file(project: Project, first_r
         assert roles[role]["version"] == directory_md5(project.root / "data" / roles[role]["name"])
     assert {"source_gan", "source_classifier"} <= {checkpoint["stage"] for checkpoint in record["checkpoints"]}
     for checkpoint in record["checkpoints"]:
-        assert file_sha256(project.root / checkpoint["path"]) == checkpoint["sha256"]
-    manifest = project.root / record["synthetic"]["path"] / "manifest.parquet"
+        assert file_sha256(project.root / "artifacts" / checkpoint["path"]) == checkpoint["sha256"]
+    manifest = project.root / "artifacts" / record["synthetic"]["path"] / "manifest.parquet"
     assert file_sha256(manifest) == record["synthetic"]["manifest_sha256"]
     assert file_sha256(project.root / "requirements.lock") == record["environment"]["lock_sha256"]
     assert record["verdict"]["label"] == first_run["verdict"]["label"]
@@ -189,7 +189,11 @@ def test_bad_input_ends_in_one_line_and_exit_code_2(
     }
     for name, content in variants.items():
         (folder / f"{name}.yaml").write_text(content.replace("name: tiny", f"name: {name}"))
-    error = project.gtl(*arguments, code=2)
+    try:
+        error = project.gtl(*arguments, code=2)
+    finally:
+        for name in variants:
+            (folder / f"{name}.yaml").unlink()
     lines = [line for line in error.splitlines() if line.strip()]
     assert len(lines) == 1
     assert told in lines[0]
