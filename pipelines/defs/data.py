@@ -5,6 +5,7 @@ import dagster as dg
 from gtl_core.data.image_set import ImageSet
 from gtl_core.validation.report import CHECKS
 from pipelines.assets import asset_options
+from pipelines.partitions import EXPERIMENTS
 from pipelines.reporting import Reporter, outcome, table
 from pipelines.runs import running
 
@@ -47,7 +48,13 @@ def target_images(context: dg.AssetExecutionContext, reporter: dg.ResourceParam[
 @dg.asset(
     **asset_options("data", {"greatexpectations"}, "data_validation", ["source_images", "target_images"]),
     check_specs=[
-        dg.AssetCheckSpec(check, asset="data_validation", blocking=severity == "critical", description=meaning)
+        dg.AssetCheckSpec(
+            check,
+            asset="data_validation",
+            blocking=severity == "critical",
+            description=meaning,
+            partitions_def=EXPERIMENTS,
+        )
         for check, severity, meaning in CHECKS
     ],
 )
