@@ -1,1 +1,1 @@
-"""TODO."""
+"""Arms, paired statistics, and the verdict."""

@@ -1,1 +1,1 @@
-"""TODO."""
+"""MLflow: tracking, packaged models, gate, promotion, lineage."""

@@ -1,1 +1,1 @@
-"""TODO."""
+"""Synthetic sets: sampling, provenance, export."""

@@ -1,1 +1,1 @@
-"""TODO."""
+"""Validation of image sets: expectations, duplicates, leakage, quarantine."""
