@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
 from typing import TypeVar, cast
 
 import numpy as np
@@ -40,13 +42,25 @@ def device() -> torch.device:
 
 
 def computes_bf16(where: torch.device) -> bool:
-    """Whether bfloat16 is fast there: on a GPU from Ampere on, or a processor with bfloat16 instructions.
+    """Whether bfloat16 is faster than float32 there, as told by the kind of device, so that it never changes.
 
-    Processors without them compute bfloat16 correctly but several times slower than float32.
+    On a GPU it is from Ampere on. On a processor it is with tile instructions (AMX), or with AVX-512 bfloat16 by AMD:
+    on Zen 4 a matrix product ran at 431 GFLOP/s instead of 198, whereas on an Intel processor that has the same
+    instructions without tiles it ran at 61 instead of 146. Processors without any compute bfloat16 correctly but
+    several times slower.
     """
     if where.type == "cuda":
         return torch.cuda.get_device_capability(where) >= (8, 0)
-    return bool(torch.cpu._is_avx512_bf16_supported())
+    if torch.cpu._is_amx_tile_supported():
+        return True
+    return bool(torch.cpu._is_avx512_bf16_supported()) and _made_by_amd()
+
+
+@functools.cache
+def _made_by_amd() -> bool:
+    """Whether the processor is one of AMD's, as far as the operating system tells."""
+    about = Path("/proc/cpuinfo")
+    return about.is_file() and "AuthenticAMD" in about.read_text(encoding="utf-8", errors="replace")
 
 
 def precision(where: torch.device) -> str:
