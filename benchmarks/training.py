@@ -27,7 +27,7 @@ from gtl_core.training.ema import update_average
 from gtl_core.training.gan import untrained
 from gtl_core.training.gan_trainer import GanTrainer
 from gtl_core.training.losses import LOSSES
-from gtl_core.training.phases import everything
+from gtl_core.training.plan import Plan
 from gtl_core.training.runtime import device, precision
 
 IMAGES = 4096
@@ -59,7 +59,7 @@ def measure(width: int, size: int, steps: int, rounds: int) -> dict[str, float |
     images = random.integers(0, 256, (IMAGES, 1, size, size), dtype=np.uint8)
     labels = random.integers(0, CLASSES, IMAGES)
     start = untrained(spec, tuple(map(str, range(CLASSES))), 0)
-    trainer = GanTrainer(start, images, labels, config, steps=1, seed=0, phases=everything)
+    trainer = GanTrainer(start, images, labels, config, steps=1, seed=0, plan=Plan(), origin=start)
     plain = PlainLoop(spec, images, labels, config)
     loops: dict[str, Callable[[], None]] = {"ours": trainer.advance, "plain": plain.advance}
     for advance in loops.values():

@@ -25,3 +25,7 @@ class GateRefused(GtlError):
     """The promotion gate refused a model version."""
 
     exit_code = 4
+
+
+class Diverged(GtlError):
+    """A training went wrong for good: its losses are no numbers, or it draws one picture only."""

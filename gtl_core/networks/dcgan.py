@@ -91,14 +91,33 @@ class Last(nn.Module):
         return torch.tanh(self.convolution(maps).float())
 
 
+class Mapping(nn.Module):
+    """Latent to latent, by a small residual network that begins as the identity (the miner of MineGAN, 1912.05270)."""
+
+    def __init__(self, latent: int) -> None:
+        super().__init__()
+        self.inner = nn.Linear(latent, latent)
+        self.outer = nn.Linear(latent, latent)
+        nn.init.zeros_(self.outer.weight)
+        nn.init.zeros_(self.outer.bias)
+
+    def forward(self, latent: torch.Tensor) -> torch.Tensor:
+        """Latents (B, Z) of latents (B, Z)."""
+        moved: torch.Tensor = latent + self.outer(F.relu(self.inner(latent)))
+        return moved
+
+
 class Generator(nn.Module):
     """Latent and class to image.
 
     Attributes:
+        mapping: what latents pass first, where the generator was made with it.
         blocks: from the latent to the image; each takes what the one before gave, and the labels.
     """
 
-    def __init__(self, *, size: int, channels: int, width: int, latent: int, classes: int) -> None:
+    def __init__(
+        self, *, size: int, channels: int, width: int, latent: int, classes: int, mapping: bool = False
+    ) -> None:
         """Makes an untrained generator.
 
         Args:
@@ -107,6 +126,7 @@ class Generator(nn.Module):
             width: channels of the largest maps; smaller maps have up to four times as many.
             latent: numbers in a latent vector.
             classes: number of classes.
+            mapping: whether latents pass a mapping first.
         """
         super().__init__()
         doublings = halvings(size)
@@ -119,10 +139,11 @@ class Generator(nn.Module):
         for module in self.modules():
             if isinstance(module, (nn.Linear, nn.Conv2d, nn.ConvTranspose2d)):
                 nn.init.orthogonal_(module.weight)
+        self.mapping = Mapping(latent) if mapping else nn.Identity()
 
     def forward(self, latent: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
         """Images (B, C, S, S) in [-1, 1] of latents (B, Z) and labels int64 (B,)."""
-        maps = latent
+        maps: torch.Tensor = self.mapping(latent)
         for block in self.blocks:
             maps = block(maps, labels)
         return maps
@@ -186,9 +207,11 @@ class Head(nn.Module):
         self.spectral = SpectralNorm(self.linear.weight)
         self.spectral_embedding = SpectralNorm(self.embedding.weight)
 
-    def forward(self, features: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
-        """Logits (B,) of features (B, F) and labels (B,)."""
-        weight = self.spectral(self.linear.weight) + F.embedding(labels, self.spectral_embedding(self.embedding.weight))
+    def forward(self, features: torch.Tensor, labels: torch.Tensor | None) -> torch.Tensor:
+        """Logits (B,) of features (B, F) and labels (B,); without labels, of images of whatever class."""
+        weight = self.spectral(self.linear.weight)
+        if labels is not None:
+            weight = weight + F.embedding(labels, self.spectral_embedding(self.embedding.weight))
         logits: torch.Tensor = (features * weight).sum(dim=1) + self.linear.bias
         return logits
 
@@ -201,7 +224,9 @@ class Discriminator(nn.Module):
         head: features and labels to logits.
     """
 
-    def __init__(self, *, size: int, channels: int, width: int, latent: int, classes: int) -> None:
+    def __init__(
+        self, *, size: int, channels: int, width: int, latent: int, classes: int, mapping: bool = False
+    ) -> None:
         """Makes an untrained discriminator.
 
         Args:
@@ -210,6 +235,7 @@ class Discriminator(nn.Module):
             width: channels of the largest maps; smaller maps have up to four times as many.
             latent: unused here; both networks take the same arguments.
             classes: number of classes.
+            mapping: unused here.
         """
         super().__init__()
         features = [channels, *(width * min(2**depth, WIDEST) for depth in range(halvings(size)))]
@@ -222,8 +248,12 @@ class Discriminator(nn.Module):
 
     def forward(self, images: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
         """Logits (B,) of images (B, C, S, S) in [-1, 1] and labels int64 (B,)."""
+        logits: torch.Tensor = self.head(self.features(images), labels)
+        return logits
+
+    def features(self, images: torch.Tensor) -> torch.Tensor:
+        """What the head judges of images (B, C, S, S): float (B, F)."""
         maps = images
         for block in self.blocks:
             maps = block(maps)
-        logits: torch.Tensor = self.head(maps.float().sum(dim=(2, 3)), labels)
-        return logits
+        return maps.float().sum(dim=(2, 3))

@@ -69,14 +69,33 @@ class Last(nn.Module):
         return pixels
 
 
+class Mapping(nn.Module):
+    """Latent to latent, by a small residual network that begins as the identity (the miner of MineGAN, 1912.05270)."""
+
+    def __init__(self, latent: int) -> None:
+        super().__init__()
+        self.inner = nn.Linear(latent, latent)
+        self.outer = nn.Linear(latent, latent)
+        nn.init.zeros_(self.outer.weight)
+        nn.init.zeros_(self.outer.bias)
+
+    def forward(self, latent: torch.Tensor) -> torch.Tensor:
+        """Latents (B, Z) of latents (B, Z)."""
+        moved: torch.Tensor = latent + self.outer(F.relu(self.inner(latent)))
+        return moved
+
+
 class Generator(nn.Module):
     """Latent and class to image.
 
     Attributes:
+        mapping: what latents pass first, where the generator was made with it.
         blocks: from the latent to the image; each takes what the one before gave, and the labels.
     """
 
-    def __init__(self, *, size: int, channels: int, width: int, latent: int, classes: int) -> None:
+    def __init__(
+        self, *, size: int, channels: int, width: int, latent: int, classes: int, mapping: bool = False
+    ) -> None:
         """Makes an untrained generator.
 
         Args:
@@ -85,6 +104,7 @@ class Generator(nn.Module):
             width: the hidden layers have 8, 16 and 32 times as many units.
             latent: numbers in a latent vector.
             classes: number of classes.
+            mapping: whether latents pass a mapping first.
         """
         super().__init__()
         small, middle, large = (width * times for times in HIDDEN)
@@ -96,10 +116,11 @@ class Generator(nn.Module):
                 Last(large, channels, size),
             ]
         )
+        self.mapping = Mapping(latent) if mapping else nn.Identity()
 
     def forward(self, latent: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
         """Images (B, C, S, S) in [-1, 1] of latents (B, Z) and labels int64 (B,)."""
-        units = latent
+        units: torch.Tensor = self.mapping(latent)
         for block in self.blocks:
             units = block(units, labels)
         return units
@@ -114,10 +135,10 @@ class Head(nn.Module):
         self.embedding = nn.Embedding(classes, features)
         nn.init.normal_(self.embedding.weight, std=features**-0.5)
 
-    def forward(self, features: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
-        """Logits (B,) of features (B, F) and labels (B,)."""
-        logits: torch.Tensor = self.linear(features).squeeze(1).float() + (features * self.embedding(labels)).sum(dim=1)
-        return logits
+    def forward(self, features: torch.Tensor, labels: torch.Tensor | None) -> torch.Tensor:
+        """Logits (B,) of features (B, F) and labels (B,); without labels, of images of whatever class."""
+        logits: torch.Tensor = self.linear(features).squeeze(1).float()
+        return logits if labels is None else logits + (features * self.embedding(labels)).sum(dim=1)
 
 
 class Discriminator(nn.Module):
@@ -128,7 +149,9 @@ class Discriminator(nn.Module):
         head: features and labels to logits.
     """
 
-    def __init__(self, *, size: int, channels: int, width: int, latent: int, classes: int) -> None:
+    def __init__(
+        self, *, size: int, channels: int, width: int, latent: int, classes: int, mapping: bool = False
+    ) -> None:
         """Makes an untrained discriminator.
 
         Args:
@@ -137,6 +160,7 @@ class Discriminator(nn.Module):
             width: the hidden layers have 32, 16 and 8 times as many units.
             latent: unused here; both networks take the same arguments.
             classes: number of classes.
+            mapping: unused here.
         """
         super().__init__()
         units = [channels * size * size, *(width * times for times in reversed(HIDDEN))]
@@ -148,8 +172,12 @@ class Discriminator(nn.Module):
 
     def forward(self, images: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
         """Logits (B,) of images (B, C, S, S) in [-1, 1] and labels int64 (B,)."""
-        features = images.flatten(1)
-        for block in self.blocks:
-            features = block(features)
-        logits: torch.Tensor = self.head(features.float(), labels)
+        logits: torch.Tensor = self.head(self.features(images), labels)
         return logits
+
+    def features(self, images: torch.Tensor) -> torch.Tensor:
+        """What the head judges of images (B, C, S, S): float (B, F)."""
+        units = images.flatten(1)
+        for block in self.blocks:
+            units = block(units)
+        return units.float()

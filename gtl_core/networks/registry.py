@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Literal, cast
 
 import torch
 from torch import nn
 
-from gtl_core.networks import dcgan, fully_connected
+from gtl_core.networks import dcgan, fully_connected, patch_discriminator, translator
 
-Architecture = Literal["dcgan", "fully_connected"]
+Architecture = Literal["dcgan", "fully_connected", "translator"]
 
 _BUILDERS: dict[Architecture, tuple[Callable[..., nn.Module], Callable[..., nn.Module]]] = {
     "dcgan": (dcgan.Generator, dcgan.Discriminator),
     "fully_connected": (fully_connected.Generator, fully_connected.Discriminator),
+    "translator": (translator.Generator, patch_discriminator.Discriminator),
 }
 
 
@@ -30,6 +31,8 @@ class GanSpec:
         width: how wide the networks are; what it counts is told by the architecture.
         latent: numbers in a latent vector.
         classes: number of classes.
+        bank: source images of each class that a translator carries; 0 for other architectures.
+        mapping: whether latents pass a small learned network first; a translator has none.
     """
 
     architecture: Architecture
@@ -38,6 +41,15 @@ class GanSpec:
     width: int
     latent: int
     classes: int
+    bank: int = 0
+    mapping: bool = False
+
+    @property
+    def options(self) -> dict[str, int]:
+        """The arguments that networks of this architecture are made with."""
+        names = ["size", "channels", "width", "latent", "classes"]
+        names.append("bank" if self.architecture == "translator" else "mapping")
+        return {name: getattr(self, name) for name in names}
 
 
 def build_generator(spec: GanSpec, seed: int) -> nn.Module:
@@ -63,6 +75,16 @@ def blocks(network: nn.Module) -> list[nn.Module]:
     return list(cast(nn.ModuleList, network.blocks))
 
 
+def features_of(discriminator: nn.Module, images: torch.Tensor) -> torch.Tensor:
+    """Features float (B, F) of images (B, C, S, S), which `logits_of` goes on from."""
+    return cast("Callable[[torch.Tensor], torch.Tensor]", discriminator.features)(images)
+
+
+def logits_of(discriminator: nn.Module, features: torch.Tensor, labels: torch.Tensor | None) -> torch.Tensor:
+    """Logits (B,) of features (B, F): for the classes `labels` (B,), or whatever the class may be."""
+    return cast("Callable[..., torch.Tensor]", discriminator.head)(features, labels)
+
+
 def class_embeddings(network: nn.Module) -> list[nn.Embedding]:
     """The modules in which each class has a row of its own, in a fixed order."""
     return [module for module in network.modules() if isinstance(module, nn.Embedding)]
@@ -74,8 +96,6 @@ def class_embedding_parameters(network: nn.Module) -> list[str]:
 
 
 def _build(builder: Callable[..., nn.Module], spec: GanSpec, seed: int) -> nn.Module:
-    shape = asdict(spec)
-    del shape["architecture"]
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        return builder(**shape)
+        return builder(**spec.options)

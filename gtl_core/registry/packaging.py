@@ -79,8 +79,7 @@ def package_generator(checkpoint: Path, folder: Path) -> Package:
 
     gan = GanCheckpoint.load(checkpoint)
     spec = gan.spec
-    names = ("size", "channels", "width", "latent", "classes")
-    options = {name: getattr(spec, name) for name in names}
+    options = spec.options
     signature = ModelSignature(
         inputs=Schema([ColSpec(DataType.string, "label")]),
         outputs=Schema([TensorSpec(np.dtype(np.uint8), (-1, spec.channels, spec.size, spec.size))]),

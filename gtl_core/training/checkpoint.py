@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import torch
@@ -17,10 +19,26 @@ from gtl_core.networks.registry import GanSpec, build_generator
 from gtl_core.training.runtime import device, placed
 
 State = dict[str, torch.Tensor]
+CurveRow = tuple[float, ...]
+"""A step, and the means of the losses since the row before."""
 
 _KEY = "gtl"
-_FORMAT = "gtl-gan-1"
-_PARTS = ("generator", "discriminator", "ema", "generator_optimiser", "discriminator_optimiser", "loop")
+_FORMAT = "gtl-gan-2"
+_PARTS = (
+    "generator",
+    "discriminator",
+    "ema",
+    "companions",
+    "generator_optimiser",
+    "discriminator_optimiser",
+    "companions_optimiser",
+    "loop",
+)
+
+
+def part_of(states: Mapping[str, torch.Tensor], name: str) -> State:
+    """Those entries of several networks' states in one that belong to one of them, without its name."""
+    return {key.removeprefix(f"{name}."): value for key, value in states.items() if key.startswith(f"{name}.")}
 
 
 @dataclass(frozen=True)
@@ -32,26 +50,34 @@ class GanCheckpoint:
         classes: names of the classes, in the order of the labels.
         step: steps made.
         recipe: hash of what the training is made from, so that another training is never taken up by mistake.
-        curves: rows (step, loss of D, loss of G) recorded so far.
+        curves: rows (step, means of the trainer's losses) recorded so far.
         generator: state of the generator in training.
         discriminator: state of the discriminator.
         ema: state of the averaged generator; in a finished training with batch norm statistics that fit it.
         generator_optimiser: Adam's moments, by parameter name; empty before the first step.
         discriminator_optimiser: the same for the discriminator.
         loop: state of random numbers, which augmentation draws from too, and of the running means of the losses.
+        companions: states of the networks that learn beside the two, such as a translator's classifier, in one; a
+            name is that of the network, a dot, and the name inside it.
+        companions_optimiser: their Adam's moments.
+        learning_rate_factor: what the learning rates are multiplied with: less than 1 once the training has diverged
+            and was taken up again.
     """
 
     spec: GanSpec
     classes: tuple[str, ...]
     step: int
     recipe: str
-    curves: tuple[tuple[int, float, float], ...]
+    curves: tuple[CurveRow, ...]
     generator: State
     discriminator: State
     ema: State
     generator_optimiser: State
     discriminator_optimiser: State
     loop: State
+    companions: State = field(default_factory=dict)
+    companions_optimiser: State = field(default_factory=dict)
+    learning_rate_factor: float = 1.0
 
     def save(self, path: Path) -> None:
         """Writes the file in one atomic step; equal checkpoints give equal bytes."""
@@ -67,6 +93,7 @@ class GanCheckpoint:
             "step": self.step,
             "recipe": self.recipe,
             "curves": self.curves,
+            "learning_rate_factor": self.learning_rate_factor,
         }
         with atomic_path(path) as temporary:
             # One metadata key, because safetensors writes several in no fixed order.
@@ -93,13 +120,26 @@ class GanCheckpoint:
                 classes=tuple(about["classes"]),
                 step=about["step"],
                 recipe=about["recipe"],
-                curves=tuple((int(step), d, g) for step, d, g in about["curves"]),
+                curves=tuple(tuple(row) for row in about["curves"]),
+                learning_rate_factor=about.get("learning_rate_factor", 1.0),
                 **parts,
             )
         except FileNotFoundError:
             raise InputError(f"no GAN checkpoint {path}; train the GAN first") from None
         except (OSError, SafetensorError, KeyError, ValueError, TypeError) as error:
             raise InputError(f"{path}: not a GAN checkpoint, or a damaged one ({error}); train it anew") from error
+
+    def companion(self, name: str) -> State:
+        """The state of one of the networks that learned beside the two."""
+        return part_of(self.companions, name)
+
+    def weights_sha256(self) -> str:
+        """SHA-256 of the weights of all networks, in the order of their names."""
+        digest = hashlib.sha256()
+        for part in (self.generator, self.discriminator, self.ema, self.companions):
+            for name in sorted(part):
+                digest.update(part[name].cpu().contiguous().numpy().data)
+        return digest.hexdigest()
 
     def averaged_generator(self) -> nn.Module:
         """The generator that images are drawn with, on the training device and in evaluation mode."""

@@ -24,6 +24,7 @@ from gtl_core.networks.classifier import Classifier
 from gtl_core.progress import OnProgress, Progress, silent
 from gtl_core.training.augment import augment
 from gtl_core.training.batches import Batches, Pool
+from gtl_core.training.information import mutual_information
 from gtl_core.training.runtime import autocast, device, suitable_threads, to_unit_range
 
 CHECKPOINTS = (0.4, 0.6, 0.8, 1.0)
@@ -36,8 +37,8 @@ _REPORT_SECONDS = 0.25
 
 
 @dataclass(frozen=True)
-class PseudoLabels:
-    """Unlabelled images that join the training with the labels that the classifier itself gives them.
+class Unlabelled:
+    """Unlabelled images: they join with labels that the classifier itself gives them, and by what they tell without.
 
     Attributes:
         images: uint8 (N, C, S, S).
@@ -45,6 +46,8 @@ class PseudoLabels:
         weight: as of a `Pool`.
         columns: the logits that may label them, or None for all.
         rounds: shares of the steps at which the labels are given anew.
+        information: weight of the mutual information between image and predicted class, which is raised on a batch
+            of these images at every step; 0 for none.
     """
 
     images: np.ndarray
@@ -52,6 +55,7 @@ class PseudoLabels:
     weight: float
     columns: tuple[int, ...] | None = None
     rounds: tuple[float, ...] = (0.2, 0.35, 0.5, 0.65, 0.8)
+    information: float = 0.0
 
 
 def new_classifier(*, size: int, channels: int, width: int, classes: int, seed: int) -> Classifier:
@@ -92,7 +96,7 @@ def train_classifier(
     learning_rate: float,
     augmented: bool,
     seed: int,
-    unlabelled: PseudoLabels | None = None,
+    unlabelled: Unlabelled | None = None,
     judge: Callable[[Classifier], tuple[float, ...]] | None = None,
     on_progress: OnProgress = silent,
     task: str = "classifier",
@@ -133,6 +137,7 @@ def train_classifier(
         Batches, batch=config.batch, steps=steps, classes=start.head.out_features, rng=rng, place=place
     )
     batches = draw(pools)
+    informing = _Informing(unlabelled, steps, config.batch, start.head.out_features, rng, place) if unlabelled else None
     rounds = {round(share * steps) for share in unlabelled.rounds} if unlabelled else set()
     checkpoints = {max(1, round(share * steps)) for share in CHECKPOINTS} if judge else set()
     best: tuple[tuple[float, ...], Classifier] | None = None
@@ -141,12 +146,16 @@ def train_classifier(
         if unlabelled and step - 1 in rounds:
             batches = draw([*pools, *_confident(average, unlabelled)])
         images, labels, forbidden = batches.at(step - 1)
+        if informing:
+            images = torch.cat([images, informing.at(step - 1)])
         inputs = to_unit_range(images)
         if augmented:
             inputs = augment(inputs, generator)
         with autocast(place):
             logits = model(inputs.contiguous(memory_format=torch.channels_last))
-        loss = functional.cross_entropy(logits.float() + forbidden, labels)
+        loss = functional.cross_entropy(logits[: len(labels)].float() + forbidden, labels)
+        if informing:
+            loss = loss - informing.gain(logits[len(labels) :])
         optimiser.zero_grad()
         loss.backward()
         optimiser.step()
@@ -162,6 +171,34 @@ def train_classifier(
             on_progress(Progress(task, step, steps, {"loss": loss.item(), "images_per_second": speed}))
             reported, reported_step = now, step
     return best[1] if best else average
+
+
+class _Informing:
+    """The unlabelled images of every step whose mutual information is raised; none where its weight is 0."""
+
+    def __init__(
+        self,
+        unlabelled: Unlabelled,
+        steps: int,
+        batch: int,
+        classes: int,
+        rng: np.random.Generator,
+        place: torch.device,
+    ) -> None:
+        self._weight = unlabelled.information
+        count = batch if self._weight else 0
+        rows = rng.integers(len(unlabelled.images), size=(steps, count))
+        self._rows = torch.from_numpy(rows).to(place)
+        self._images = torch.from_numpy(unlabelled.images).to(place)
+        self._columns = list(range(classes) if unlabelled.columns is None else unlabelled.columns)
+
+    def at(self, step: int) -> torch.Tensor:
+        """Images uint8 (B, C, S, S)."""
+        return self._images[self._rows[step]]
+
+    def gain(self, logits: torch.Tensor) -> torch.Tensor | float:
+        """What the loss falls by for the logits (B, K) of these images."""
+        return self._weight * mutual_information(logits[:, self._columns]) if len(logits) else 0.0
 
 
 def _placed(model: Classifier, place: torch.device) -> Classifier:
@@ -184,7 +221,7 @@ def _update_average(average: Classifier, model: Classifier, decay: float) -> Non
     torch._foreach_lerp_(target, latest, 1.0 - decay)
 
 
-def _confident(model: Classifier, unlabelled: PseudoLabels) -> list[Pool]:
+def _confident(model: Classifier, unlabelled: Unlabelled) -> list[Pool]:
     """The unlabelled images that the classifier is sure of, with its labels; empty where there is none."""
     probabilities = predict(model, unlabelled.images)
     if unlabelled.columns is not None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import copy
+from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -10,12 +10,15 @@ import torch
 from torch import nn
 
 from gtl_core.config import GanConfig
-from gtl_core.networks.registry import build_discriminator, build_generator
-from gtl_core.training.checkpoint import GanCheckpoint, State
-from gtl_core.training.diff_augment import diff_augment
+from gtl_core.networks.registry import build_discriminator, build_generator, features_of, logits_of
+from gtl_core.training.augmentation import Augmentation
+from gtl_core.training.checkpoint import CurveRow, GanCheckpoint, State
 from gtl_core.training.ema import fit_statistics, update_average
 from gtl_core.training.losses import LOSSES
-from gtl_core.training.phases import MakePhases, phase_at
+from gtl_core.training.optimisers import adam, moments_of
+from gtl_core.training.penalties import Drawn, Judged, penalties_of
+from gtl_core.training.phases import phase_at
+from gtl_core.training.plan import Plan
 from gtl_core.training.runtime import autocast, device, placed
 from gtl_core.training.sampler import BalancedSampler
 
@@ -28,7 +31,10 @@ class GanTrainer:
         generator: the generator in training.
         discriminator: the discriminator in training.
         average: the averaged generator.
+        loss_names: what `take_losses` gives.
     """
+
+    loss_names = ("loss_d", "loss_g")
 
     def __init__(
         self,
@@ -39,37 +45,50 @@ class GanTrainer:
         *,
         steps: int,
         seed: int,
-        phases: MakePhases,
+        plan: Plan,
+        origin: GanCheckpoint,
     ) -> None:
         """Takes a training up where `start` stands.
 
         Args:
-            start: a checkpoint of this training, or weights to begin with: without optimiser and loop state.
+            start: a checkpoint of this training, or `origin` itself.
             images: uint8 (N, C, S, S), the real images.
             labels: int64 (N,), indices of `start.classes`.
             config: losses, optimisers and augmentation.
             steps: steps of the whole training.
             seed: seed of all random numbers, where `start` has no state of them.
-            phases: which modules learn at which step.
+            plan: which modules learn at which step, and by what else than the adversarial losses.
+            origin: the weights that the training began with, at step 0: without optimiser and loop state.
         """
-        self._start, self._config = start, config
+        self._start, self._config, self._seed, self._plan = start, config, seed, plan
         self.step = start.step
         self._device = device()
         self._sampler = BalancedSampler(images, labels, self._device)
-        self.generator = self._placed(build_generator(start.spec, seed), start.generator)
-        self.discriminator = self._placed(build_discriminator(start.spec, seed), start.discriminator)
-        self.average = self._placed(copy.deepcopy(self.generator), start.ema).eval().requires_grad_(False)
-        self._phases = phases(self.generator, self.discriminator, steps)
+        self.generator = self._adapted(build_generator(start.spec, seed), origin.generator, start.generator)
+        self.discriminator = self._adapted(
+            build_discriminator(start.spec, seed), origin.discriminator, start.discriminator
+        )
+        # Built rather than copied, because copies of parametrised layers share a class, which `settle` changes.
+        self.average = self._adapted(build_generator(start.spec, seed), origin.ema, start.ema)
+        self.average.eval().requires_grad_(False)
+        self._phases = plan.phases(self.generator, self.discriminator, steps)
         self._loss = LOSSES[config.loss]
-        self._generator_adam = self._adam(self.generator, config.learning_rate_generator, start.generator_optimiser)
-        self._discriminator_adam = self._adam(
-            self.discriminator, config.learning_rate_discriminator, start.discriminator_optimiser
+        betas, factor = (config.beta1, config.beta2), start.learning_rate_factor
+        self._generator_adam = adam(
+            self.generator, factor * config.learning_rate_generator, betas, start.generator_optimiser
+        )
+        self._discriminator_adam = adam(
+            self.discriminator, factor * config.learning_rate_discriminator, betas, start.discriminator_optimiser
         )
         self._random = torch.Generator(self._device).manual_seed(seed)
+        self._augment = Augmentation(config.augmentation, adaptive=config.adaptive_augmentation, random=self._random)
+        self._penalties = (
+            *penalties_of(config, images, labels, self._device),
+            *plan.penalties(origin, self.generator, self.discriminator),
+        )
         self._losses = torch.zeros(3, dtype=torch.float64, device=self._device)
         if start.loop:
-            self._random.set_state(start.loop["random"])
-            self._losses.copy_(start.loop["losses"])
+            self._restore(start.loop)
         phase_at(self._phases, self.step).enter(self.generator, self.discriminator)
 
     def advance(self) -> None:
@@ -79,14 +98,15 @@ class GanTrainer:
             phase.enter(self.generator, self.discriminator)
         batch, latent = self._config.batch, self._start.spec.latent
         real, labels = self._sampler.draw(batch, self._random)
-        drawn = self._sampler.labels(batch, self._random)
+        # A loss of pairs compares images of one class.
+        drawn = self._sampler.labels(batch, self._random) if self._loss.generator else labels
         latents = torch.randn((batch, latent), generator=self._random, device=self._device)
         with torch.set_grad_enabled(bool(phase.generator)), autocast(self._device):
             generated = self.generator(latents, drawn)
         loss_d = self._learn_discriminator(real, labels, generated.detach(), drawn)
         self._losses[0] += loss_d
         if phase.generator:
-            self._losses[1] += self._learn_generator(generated, drawn)
+            self._losses[1] += self._learn_generator(latents, generated, drawn, real)
             phase.enter(self.generator, self.discriminator)
             update_average(self.average, self.generator, self._config.ema_decay, self.step)
         self._losses[2] += 1
@@ -98,7 +118,7 @@ class GanTrainer:
         self._losses.zero_()
         return loss_d / max(count, 1.0), loss_g / max(count, 1.0)
 
-    def snapshot(self, curves: tuple[tuple[int, float, float], ...]) -> GanCheckpoint:
+    def snapshot(self, curves: tuple[CurveRow, ...]) -> GanCheckpoint:
         """The state from which the training goes on as if it had never stopped."""
         start = self._start
         return GanCheckpoint(
@@ -110,64 +130,83 @@ class GanTrainer:
             generator=self.generator.state_dict(),
             discriminator=self.discriminator.state_dict(),
             ema=self.average.state_dict(),
-            generator_optimiser=_moments(self.generator, self._generator_adam),
-            discriminator_optimiser=_moments(self.discriminator, self._discriminator_adam),
-            loop={"random": self._random.get_state(), "losses": self._losses},
+            generator_optimiser=moments_of(self.generator, self._generator_adam),
+            discriminator_optimiser=moments_of(self.discriminator, self._discriminator_adam),
+            loop=self._loop_state(),
         )
 
-    def finish(self, seed: int) -> None:
-        """Gives the averaged generator the batch norm statistics that fit its weights."""
-        fit_statistics(self.average, self.generator, self._start.spec.latent, self._sampler.classes, seed)
+    def finish(self) -> None:
+        """Makes plain networks of all three, and gives the averaged one the batch norm statistics that fit it."""
+        fit_statistics(self.average, self.generator, self._start.spec.latent, self._sampler.classes, self._seed)
+        for network in (self.generator, self.discriminator, self.average):
+            self._plan.settle(network)
 
     def _learn_discriminator(
         self, real: torch.Tensor, labels: torch.Tensor, generated: torch.Tensor, drawn: torch.Tensor
     ) -> torch.Tensor:
         """One pass over real and generated images together."""
         batch = len(real)
-        both = diff_augment(torch.cat([real, generated]), self._config.augmentation, self._random)
+        both = self._augment(torch.cat([real, generated]))
+        if any(penalty.of_pixels for penalty in self._penalties):
+            both.requires_grad_()
         with autocast(self._device):
-            logits = self.discriminator(both, torch.cat([labels, drawn]))
-        loss = self._loss.discriminator(logits[:batch], logits[batch:])
-        self._discriminator_adam.zero_grad()
-        loss.backward()
-        self._discriminator_adam.step()
+            features = features_of(self.discriminator, both)
+            logits = logits_of(self.discriminator, features, torch.cat([labels, drawn]))
+        judged = Judged(both, features, logits[:batch], logits[batch:], self._augment, self._random)
+        terms = [penalty.of_discriminator(judged) for penalty in self._penalties]
+        loss = self._loss.discriminator(judged.real, judged.generated)
+        self._augment.watch(judged.real)
+        self._descend(self._discriminator_adam, loss, terms)
         return loss.detach()
 
-    def _learn_generator(self, generated: torch.Tensor, drawn: torch.Tensor) -> torch.Tensor:
+    def _learn_generator(
+        self, latents: torch.Tensor, generated: torch.Tensor, drawn: torch.Tensor, real: torch.Tensor
+    ) -> torch.Tensor:
         """The discriminator only passes gradients on, so none of its weights get any."""
         self.discriminator.eval().requires_grad_(False)
-        augmented = diff_augment(generated, self._config.augmentation, self._random)
         with autocast(self._device):
-            logits = self.discriminator(augmented, drawn)
-        loss = self._loss.generator(logits)
-        self._generator_adam.zero_grad()
-        loss.backward()
-        self._generator_adam.step()
+            features = features_of(self.discriminator, self._augment(generated))
+            logits = logits_of(self.discriminator, features, drawn)
+        if self._loss.generator:
+            loss = self._loss.generator(logits)
+        else:
+            with torch.no_grad(), autocast(self._device):
+                opposite = self.discriminator(self._augment(real), drawn)
+            loss = self._loss.discriminator(logits, opposite)
+        seen = Drawn(latents, drawn, generated, features)
+        terms = [penalty.of_generator(seen) for penalty in self._penalties]
+        self._descend(self._generator_adam, loss, terms)
         return loss.detach()
 
-    def _placed(self, network: nn.Module, state: State) -> nn.Module:
-        network.load_state_dict(state)
+    def _descend(self, optimiser: torch.optim.Adam, loss: torch.Tensor, terms: Sequence[torch.Tensor | None]) -> None:
+        """One step down the gradient of a loss and of what is added to it."""
+        for term in terms:
+            if term is not None:
+                loss = loss + term
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+
+    def _loop_state(self) -> State:
+        """Random numbers, the running means of the losses, and what augmentation and penalties remember."""
+        state = {"random": self._random.get_state(), "losses": self._losses, **self._augment.state()}
+        for place, penalty in enumerate(self._penalties):
+            state |= {f"penalty {place}/{name}": value for name, value in penalty.state().items()}
+        return state
+
+    def _restore(self, state: State) -> None:
+        """Takes up what `_loop_state` gave."""
+        self._random.set_state(state["random"])
+        self._losses.copy_(state["losses"])
+        self._augment.restore(state)
+        for place, penalty in enumerate(self._penalties):
+            own = f"penalty {place}/"
+            penalty.restore({name.removeprefix(own): state[name] for name in state if name.startswith(own)})
+
+    def _adapted(self, network: nn.Module, first: State, latest: State) -> nn.Module:
+        """A network as the plan wants it, with the weights of `start`."""
+        network.load_state_dict(first)
+        self._plan.adapt(network)
+        if self.step:
+            network.load_state_dict(latest)
         return placed(network, self._device)
-
-    def _adam(self, network: nn.Module, learning_rate: float, moments: State) -> torch.optim.Adam:
-        """Adam in one fused kernel, with moments from a checkpoint."""
-        adam = torch.optim.Adam(
-            network.parameters(), lr=learning_rate, betas=(self._config.beta1, self._config.beta2), fused=True
-        )
-        for name, parameter in network.named_parameters():
-            if f"{name}/step" in moments:
-                # The fused kernel walks through memory, so moments must lie in it as the parameter does.
-                adam.state[parameter] = {
-                    key: torch.empty_like(parameter, requires_grad=False).copy_(moments[f"{name}/{key}"])
-                    for key in ("exp_avg", "exp_avg_sq")
-                } | {"step": moments[f"{name}/step"].to(self._device)}
-        return adam
-
-
-def _moments(network: nn.Module, adam: torch.optim.Adam) -> State:
-    """Adam's state by parameter name."""
-    return {
-        f"{name}/{key}": value
-        for name, parameter in network.named_parameters()
-        for key, value in adam.state.get(parameter, {}).items()
-    }

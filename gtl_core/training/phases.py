@@ -1,8 +1,8 @@
-"""Which parts of a GAN learn, and from which step on: all that a strategy of transfer has to say."""
+"""Which parts of a GAN learn, and from which step on."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from torch import nn
@@ -31,15 +31,6 @@ class Phase:
             network.eval().requires_grad_(False)
             for module in learning:
                 module.train().requires_grad_(True)
-
-
-MakePhases = Callable[[nn.Module, nn.Module, int], Sequence[Phase]]
-"""Gives the phases of (generator, discriminator, steps), in order; the first one starts at step 0."""
-
-
-def everything(generator: nn.Module, discriminator: nn.Module, steps: int) -> Sequence[Phase]:
-    """One phase in which all of both networks learns."""
-    return (Phase(0, (generator,), (discriminator,)),)
 
 
 def phase_at(phases: Sequence[Phase], step: int) -> Phase:

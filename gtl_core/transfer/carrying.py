@@ -11,7 +11,7 @@ from gtl_core.networks.registry import build_discriminator, build_generator, cla
 from gtl_core.training.checkpoint import GanCheckpoint, State
 
 
-def carried_over(source: GanCheckpoint, classes: tuple[str, ...], seed: int) -> GanCheckpoint:
+def carried_over(source: GanCheckpoint, classes: tuple[str, ...], seed: int, *, mapping: bool = False) -> GanCheckpoint:
     """A GAN for the target's classes with the source's weights, at step 0.
 
     The generator starts from the source's averaged weights, which draw better than those of any one step. A class
@@ -22,8 +22,10 @@ def carried_over(source: GanCheckpoint, classes: tuple[str, ...], seed: int) -> 
         source: the source GAN.
         classes: names of the target's classes.
         seed: seed of what is newly made.
+        mapping: whether the generator gets a mapping of its latents, which begins as the identity; one that the source
+            has stays.
     """
-    spec = replace(source.spec, classes=len(classes))
+    spec = replace(source.spec, classes=len(classes), mapping=mapping or source.spec.mapping)
     rows = [source.classes.index(name) if name in source.classes else None for name in classes]
     random = torch.Generator().manual_seed(seed)
     generator = _fill(build_generator(spec, seed), source.ema, rows, random)
@@ -45,15 +47,15 @@ def carried_over(source: GanCheckpoint, classes: tuple[str, ...], seed: int) -> 
 def _fill(network: nn.Module, state: State, rows: list[int | None], random: torch.Generator) -> State:
     """The state of a new network with the source's values where they fit.
 
-    What differs in shape without having a row for each class, such as the singular vector of the embeddings, keeps
-    its new value and is found anew in training.
+    What the source does not have, and what differs in shape without having a row for each class, such as the singular
+    vector of the embeddings, keeps its new value.
     """
     filled = network.state_dict()
     embeddings = set(class_embedding_parameters(network))
     for name, fresh in filled.items():
         if name in embeddings:
             filled[name] = _embeddings(state[name], rows, random)
-        elif state[name].shape == fresh.shape:
+        elif name in state and state[name].shape == fresh.shape:
             filled[name] = state[name].clone()
     return filled
 

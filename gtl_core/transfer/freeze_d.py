@@ -11,10 +11,11 @@ from gtl_core.config import FreezeDConfig
 from gtl_core.errors import InputError
 from gtl_core.networks.registry import blocks
 from gtl_core.training.phases import Phase
+from gtl_core.transfer.weight_strategy import WeightStrategy
 
 
 @dataclass(frozen=True)
-class FreezeD:
+class FreezeD(WeightStrategy):
     """FreezeD (Mo et al. 2020, arXiv 2002.10964), which freezes 3 of a projection discriminator's lower blocks there.
 
     Frozen blocks need no gradients in the discriminator's step, so that a step costs less than one of fine-tuning.
@@ -31,7 +32,7 @@ class FreezeD:
         lowest = blocks(discriminator)
         if self.config.blocks > len(lowest):
             raise InputError(
-                f"transfer.strategies.freeze_d.blocks: this discriminator has {len(lowest)} blocks, "
+                f"transfer.strategies.{self.config.label}.blocks: this discriminator has {len(lowest)} blocks, "
                 f"got {self.config.blocks}"
             )
         frozen = lowest[: self.config.blocks]

@@ -11,10 +11,11 @@ from gtl_core.config import FreezeGThenPartialConfig
 from gtl_core.errors import InputError
 from gtl_core.networks.registry import blocks, class_embeddings
 from gtl_core.training.phases import Phase
+from gtl_core.transfer.weight_strategy import WeightStrategy
 
 
 @dataclass(frozen=True)
-class FreezeGThenPartial:
+class FreezeGThenPartial(WeightStrategy):
     """The discriminator learns alone, then the generator's last blocks and class embeddings with it.
 
     After Zhao, Cong & Carin, "On leveraging pretrained GANs for generation with limited data" (arXiv 2002.11810), who
@@ -32,7 +33,7 @@ class FreezeGThenPartial:
         layers = blocks(generator)
         if self.config.blocks > len(layers):
             raise InputError(
-                f"transfer.strategies.freeze_g_then_partial.blocks: this generator has {len(layers)} blocks, "
+                f"transfer.strategies.{self.config.label}.blocks: this generator has {len(layers)} blocks, "
                 f"got {self.config.blocks}"
             )
         alone = Phase(0, (), (discriminator,))

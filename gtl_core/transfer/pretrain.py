@@ -11,6 +11,7 @@ from gtl_core.config import GanConfig
 from gtl_core.networks.registry import GanSpec
 from gtl_core.progress import OnProgress
 from gtl_core.training.gan import train_gan, untrained
+from gtl_core.training.plan import Plan
 from gtl_core.training.runtime import suitable_threads
 
 
@@ -39,6 +40,7 @@ def pretrain_source(
 
     Raises:
         InputError: images or labels do not fit the networks.
+        Diverged: the training went wrong, and again with smaller learning rates.
         KeyboardInterrupt: Ctrl-C was pressed; the checkpoint is written.
     """
     spec = GanSpec(
@@ -61,4 +63,5 @@ def pretrain_source(
             folder=folder,
             on_progress=on_progress,
             task="source_gan",
+            plan=Plan(),
         )

@@ -63,16 +63,24 @@ def test_a_strategy_may_carry_its_settings(tmp_path: Path) -> None:
         ("gan.wdith", 32, "gan.wdith: unknown key"),
         ("gan.width", "32", "gan.width: Input should be a valid integer, got '32'"),
         ("gan.width", 2, "gan.width: Input should be greater than or equal to 4, got 2"),
-        ("gan.loss", "wasserstein", "'hinge' or 'non_saturating', got 'wasserstein'"),
+        ("gan.loss", "wasserstein", "'hinge', 'non_saturating' or 'relativistic', got 'wasserstein'"),
+        ("gan.adaptive_augmentation", True, "gan: adaptive_augmentation: needs at least one policy in augmentation"),
+        ("gan.lecam", -0.1, "gan.lecam: Input should be greater than or equal to 0, got -0.1"),
+        ("transfer.strategies", ["semi_supervised"], "semi_supervised needs target.use_unlabelled: true"),
+        (
+            "transfer.strategies",
+            [{"name": "ewc", "adaptive_augmentation": True, "augmentation": []}],
+            "ewc: adaptive_augmentation needs at least one policy",
+        ),
         ("image.size", 30, "image.size: must be a multiple of 4"),
         ("image.channels", 2, "image.channels: Input should be 1 or 3, got 2"),
         (
             "target.labelled_per_class",
-            0,
-            "target.labelled_per_class: Input should be greater than or equal to 1, got 0",
+            -1,
+            "target.labelled_per_class: Input should be greater than or equal to 0, got -1",
         ),
         ("transfer.strategies", [], "transfer.strategies"),
-        ("transfer.strategies", ["finetune", "finetune"], "repeated: finetune"),
+        ("transfer.strategies", ["finetune", "finetune"], "finetune stands more than once"),
         ("transfer.strategies", ["fine_tune"], "fine_tune"),
         ("evaluation.arms", ["transferred_gan"], "at least one arm without a GAN"),
         ("evaluation.arms", ["real"], "transferred_gan or best_plus_gan"),
@@ -89,6 +97,47 @@ def test_what_is_impossible_is_refused_with_its_key(tmp_path: Path, path: str, v
     assert told in str(caught.value)
     assert "\n" not in str(caught.value)
     assert caught.value.exit_code == 2
+
+
+@pytest.mark.parametrize(
+    ("target", "strategies", "arms", "told"),
+    [
+        ({"use_unlabelled": False}, ["finetune"], ["source_only"], "so use_unlabelled must be true"),
+        ({}, ["finetune"], ["source_only", "best_plus_gan"], "finetune learns from labelled target images"),
+        ({}, ["freeze_d", "finetune"], ["real", "transferred_gan"], "take strategies of translation"),
+        (
+            {},
+            ["translate"],
+            ["source_only", "transferred_gan"],
+            "name best_plus_gan or adapted, and source_only, self_trained or info_max",
+        ),
+        (
+            {},
+            ["translate"],
+            ["real", "best_plus_gan"],
+            "name best_plus_gan or adapted, and source_only, self_trained or info_max",
+        ),
+    ],
+)
+def test_what_needs_labels_is_refused_without_any_and_the_user_is_told_what_to_do(
+    tmp_path: Path, target: dict[str, Any], strategies: list[str], arms: list[str], told: str
+) -> None:
+    content = changed("transfer.strategies", strategies)
+    content["target"] = {"dataset": "few", "labelled_per_class": 0, "use_unlabelled": True, **target}
+    content["evaluation"] = {"arms": arms}
+    with pytest.raises(InputError, match=told) as caught:
+        load_experiment(written(tmp_path, content))
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("strategy", ["translate", "cycle", "contrast"])
+def test_a_target_without_labels_is_taken_with_strategies_that_translate_the_source(
+    tmp_path: Path, strategy: str
+) -> None:
+    content = changed("transfer.strategies", [strategy])
+    content["target"] = {"dataset": "few", "labelled_per_class": 0, "use_unlabelled": True}
+    content["evaluation"] = {"arms": ["source_only", "self_trained", "real_augmented", "best_plus_gan"]}
+    assert not load_experiment(written(tmp_path, content)).target.has_labels
 
 
 @pytest.mark.parametrize("content", ["", "- a\n- b\n", "a: [", "\x00"])

@@ -17,6 +17,8 @@ from gtl_core.networks.registry import (
     build_generator,
     class_embedding_parameters,
     class_embeddings,
+    features_of,
+    logits_of,
 )
 
 SMALL = GanSpec("dcgan", size=16, channels=1, width=4, latent=8, classes=3)
@@ -117,3 +119,35 @@ def test_network_files_import_nothing_but_torch_and_the_standard_library(name):
         elif isinstance(node, ast.ImportFrom):
             imported.add((node.module or "").split(".")[0])
     assert imported - set(sys.stdlib_module_names) == {"torch"}
+
+
+@pytest.mark.parametrize("architecture", ["dcgan", "fully_connected"])
+def test_without_labels_the_discriminator_judges_by_the_linear_part_of_its_head_alone(architecture):
+    discriminator = build_discriminator(replace(SMALL, architecture=architecture), 0).eval()
+    images = torch.randn((5, 1, 16, 16), generator=torch.Generator().manual_seed(0))
+    features = features_of(discriminator, images)
+    assert torch.equal(
+        logits_of(discriminator, features, torch.arange(5) % 3), discriminator(images, torch.arange(5) % 3)
+    )
+    unconditional = logits_of(discriminator, features, None)
+    with torch.no_grad():
+        discriminator.head.embedding.weight.zero_()
+        if architecture == "dcgan":  # whose embedding is normalised as well
+            discriminator.head.spectral_embedding = torch.nn.Identity()
+    assert torch.allclose(discriminator(images, torch.zeros(5, dtype=torch.int64)), unconditional, atol=1e-6)
+
+
+@pytest.mark.parametrize("architecture", ["dcgan", "fully_connected"])
+def test_a_mapping_begins_as_the_identity_and_then_moves_the_latents(architecture):
+    generator = build_generator(replace(SMALL, architecture=architecture, mapping=True), 0).eval()
+    latents, labels = torch.randn((4, 8), generator=torch.Generator().manual_seed(0)), torch.tensor([0, 1, 2, 2])
+    assert torch.equal(generator.mapping(latents), latents)
+    before = generator(latents, labels)
+    with torch.no_grad():
+        generator.mapping.outer.weight.normal_(generator=torch.Generator().manual_seed(1))
+    assert not torch.allclose(generator(latents, labels), before, atol=1e-3)
+
+
+def test_a_generator_without_a_mapping_has_the_weights_that_it_had_before_there_were_mappings():
+    assert not GanSpec("dcgan", 16, 1, 4, 8, 3).mapping
+    assert not [name for name in build_generator(SMALL, 0).state_dict() if name.startswith("mapping")]

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import copy
+import json
 import os
 import signal
 from dataclasses import replace
@@ -8,6 +9,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from safetensors import safe_open
+from safetensors.torch import load_file, save_file
 
 from gtl_core.config import GanConfig
 from gtl_core.data.image_set import ImageSet
@@ -19,7 +22,7 @@ from gtl_core.training.checkpoint import GanCheckpoint
 from gtl_core.training.ema import fit_statistics, update_average
 from gtl_core.training.gan import train_gan, untrained
 from gtl_core.training.gan_trainer import GanTrainer
-from gtl_core.training.phases import everything
+from gtl_core.training.plan import Plan
 from gtl_core.training.runtime import suitable_threads, to_uint8, to_unit_range
 from gtl_core.training.sampler import BalancedSampler
 
@@ -38,7 +41,16 @@ def train(folder, digits, steps=20, start=None, config=CONFIG, on_progress=silen
     start = start or untrained(SPEC, CLASSES, 0)
     images, labels = digits
     return train_gan(
-        start, images, labels, config, steps=steps, seed=seed, folder=folder, on_progress=on_progress, task="test"
+        start,
+        images,
+        labels,
+        config,
+        steps=steps,
+        seed=seed,
+        folder=folder,
+        on_progress=on_progress,
+        task="test",
+        plan=Plan(),
     )
 
 
@@ -56,7 +68,7 @@ def interrupt_at(step):
 
 @pytest.fixture
 def report_every_step(monkeypatch):
-    monkeypatch.setattr("gtl_core.training.gan._REPORT_SECONDS", 0.0)
+    monkeypatch.setattr("gtl_core.training.loop._REPORT_SECONDS", 0.0)
 
 
 @pytest.mark.parametrize("architecture", ["dcgan", "fully_connected"])
@@ -114,6 +126,17 @@ def test_checkpoint_reads_back_as_it_was_written_and_equal_ones_have_equal_bytes
     assert (checkpoint.spec, checkpoint.classes, checkpoint.step) == (SPEC, CLASSES, 3)
 
 
+def test_a_checkpoint_from_before_there_were_mappings_and_second_tries_still_loads(tmp_path):
+    path = tmp_path / "gan.safetensors"
+    untrained(SPEC, CLASSES, 0).save(path)
+    with safe_open(path, framework="pt") as file:
+        about = json.loads(file.metadata()["gtl"])
+    del about["spec"]["mapping"], about["learning_rate_factor"]
+    save_file(load_file(path), path, metadata={"gtl": json.dumps(about)})
+    checkpoint = GanCheckpoint.load(path)
+    assert (checkpoint.spec, checkpoint.learning_rate_factor) == (SPEC, 1.0)
+
+
 @pytest.mark.parametrize("content", [None, b"", b"not weights", b"\x08\0\0\0\0\0\0\0{}      "])
 def test_a_file_that_is_no_checkpoint_is_refused_by_name(tmp_path, content):
     path = tmp_path / "gan.safetensors"
@@ -140,7 +163,7 @@ def test_progress_tells_speed_and_losses_and_curves_hold_every_fiftieth_step(tmp
     assert [progress.step for progress in (seen[0], seen[-1])] == [0, 120]
     assert {"images_per_second", "loss_d", "loss_g"} <= set(seen[-1].values)
     rows = (tmp_path / "curves.csv").read_text().splitlines()
-    assert rows[0] == "step,loss_d,loss_g"
+    assert rows[0] == "step,loss_d,loss_g,spread"
     assert [int(row.split(",")[0]) for row in rows[1:]] == [50, 100, 120]
 
 
@@ -204,10 +227,11 @@ def test_average_follows_the_weights_and_forgets_the_start():
 
 def test_batch_norm_statistics_of_the_average_are_those_of_what_it_draws(digits):
     images, labels = digits
-    trainer = GanTrainer(untrained(SPEC, CLASSES, 0), images, labels, CONFIG, steps=30, seed=0, phases=everything)
+    start = untrained(SPEC, CLASSES, 0)
+    trainer = GanTrainer(start, images, labels, CONFIG, steps=30, seed=0, plan=Plan(), origin=start)
     for _ in range(30):
         trainer.advance()
-    trainer.finish(seed=3)
+    trainer.finish()
     norm = trainer.average.blocks[1].norm.norm
     seen = []
     norm.register_forward_hook(lambda _, given, __: seen.append(given[0]))

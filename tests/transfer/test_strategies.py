@@ -3,72 +3,71 @@ from __future__ import annotations
 import os
 import signal
 
-import numpy as np
 import pytest
 import torch
 
-from gtl_core.config import FinetuneConfig, FreezeDConfig, FreezeGThenPartialConfig, GanConfig
-from gtl_core.data.image_set import ImageSet
+from gtl_core.config import (
+    CorrespondenceConfig,
+    EwcConfig,
+    FinetuneConfig,
+    FreezeDConfig,
+    FreezeGThenPartialConfig,
+    L2SpConfig,
+    MineConfig,
+    ScaleShiftConfig,
+    SemiSupervisedConfig,
+    SingularValuesConfig,
+    TransferConfig,
+)
 from gtl_core.errors import InputError
 from gtl_core.files import file_sha256
+from gtl_core.networks.registry import GanSpec
 from gtl_core.progress import silent
 from gtl_core.training.checkpoint import GanCheckpoint
 from gtl_core.transfer.carrying import carried_over
 from gtl_core.transfer.pretrain import pretrain_source
-from gtl_core.transfer.strategies import transfer
+from gtl_core.transfer.weights import check_weight_strategy
+from tests.transfer.weight_transfers import CLASSES, CONFIG, learned, moved, run
 
-CLASSES = tuple("0123456789")
-CONFIG = GanConfig(width=4, latent=8, batch=16, steps=15, checkpoint_every=4)
-STRATEGIES = [FinetuneConfig(), FreezeDConfig(), FreezeGThenPartialConfig(frozen_share=0.5)]
-
-
-@pytest.fixture(scope="module")
-def digits(tiny_digits):
-    images = ImageSet.load(tiny_digits)
-    return np.array(images.images), images.labels
-
-
-@pytest.fixture(scope="module")
-def few(digits):
-    images, labels = digits
-    rows = np.concatenate([np.flatnonzero(labels == label)[:3] for label in range(10)])
-    return 255 - images[rows], labels[rows]
-
-
-@pytest.fixture(scope="module")
-def source(tmp_path_factory, digits):
-    return pretrain_source(*digits, CLASSES, CONFIG, 0, tmp_path_factory.mktemp("source"), silent)
+STRATEGIES = [
+    FinetuneConfig(),
+    FreezeDConfig(),
+    FreezeGThenPartialConfig(frozen_share=0.5),
+    ScaleShiftConfig(),
+    SingularValuesConfig(),
+    EwcConfig(),
+    L2SpConfig(),
+    MineConfig(mining_share=0.5),
+    CorrespondenceConfig(),
+    SemiSupervisedConfig(threshold=0.5),
+    SemiSupervisedConfig(alias="semi_relativistic", loss="relativistic"),
+    FinetuneConfig(alias="adaptive", augmentation=("translation", "cutout"), adaptive_augmentation=True),
+    FinetuneConfig(alias="regularised", lecam=0.3, diversity=1.0),
+    FinetuneConfig(alias="r3gan", loss="relativistic", gradient_penalty=0.05),
+]
 
 
-def run(strategy, source, few, folder, steps=12, on_progress=silent):
-    return transfer(strategy, source, *few, CLASSES, CONFIG, steps, 5, folder, on_progress)
-
-
-def learned(state):
-    """What training changes: all but the singular vector of a single row, which is always 1 or -1."""
-    return {name for name, tensor in state.items() if tensor.shape != (1,) or "direction" not in name}
-
-
-def moved(before, after, prefix=""):
-    """Names of what is not bit-identical."""
-    return {name for name in before if name.startswith(prefix) and not torch.equal(before[name], after[name])}
-
-
-@pytest.mark.parametrize("strategy", STRATEGIES, ids=lambda strategy: strategy.name)
+@pytest.mark.parametrize("strategy", STRATEGIES, ids=lambda strategy: strategy.label)
 def test_interrupted_transfer_ends_with_the_bytes_of_one_that_never_stopped(
-    tmp_path, source, few, strategy, monkeypatch
+    tmp_path, source, few, strategy, pool, classifier, monkeypatch
 ):
-    monkeypatch.setattr("gtl_core.training.gan._REPORT_SECONDS", 0.0)
-    whole = run(strategy, source, few, tmp_path / "whole")
+    monkeypatch.setattr("gtl_core.transfer.ewc.FISHER_SAMPLES", 3)
+    monkeypatch.setattr("gtl_core.transfer.semi_supervised._CLASSIFIER_STEPS", 5)
+    monkeypatch.setattr("gtl_core.training.loop._REPORT_SECONDS", 0.0)
+
+    def start(folder, on_progress=silent):
+        return run(strategy, source, few, tmp_path / folder, on_progress=on_progress, pool=pool, classifier=classifier)
+
+    whole = start("whole")
     for step in (3, 8):
 
         def press(progress, step=step):
-            if progress.step == step:
+            if progress.total == 12 and progress.step == step:
                 os.kill(os.getpid(), signal.SIGINT)
 
         with pytest.raises(KeyboardInterrupt):
-            run(strategy, source, few, tmp_path / "halting", on_progress=press)
-    assert file_sha256(run(strategy, source, few, tmp_path / "halting")) == file_sha256(whole)
+            start("halting", press)
+    assert file_sha256(start("halting")) == file_sha256(whole)
 
 
 def test_finetune_moves_every_weight_of_both_networks(tmp_path, source, few):
@@ -129,7 +128,7 @@ def test_transfer_goes_to_another_number_of_classes_and_the_generator_draws_them
     images, labels = few
     chosen = labels < 3
     names = ("zero", "1", "two")
-    path = transfer(FinetuneConfig(), source, images[chosen], labels[chosen], names, CONFIG, 3, 0, tmp_path, silent)
+    path = run(FinetuneConfig(), source, (images[chosen], labels[chosen]), tmp_path, steps=3, classes=names)
     done = GanCheckpoint.load(path)
     assert (done.classes, done.spec.classes) == (names, 3)
     with torch.inference_mode():
@@ -144,7 +143,7 @@ def test_a_transferred_gan_draws_the_target_s_bright_ground_where_the_source_gan
     )
     config = config.model_copy(update={"steps": 150, "checkpoint_every": 1000})
     source = pretrain_source(*digits, CLASSES, config, 0, tmp_path / "source", silent)
-    target = transfer(FinetuneConfig(), source, *few, CLASSES, config, 150, 0, tmp_path / "target", silent)
+    target = run(FinetuneConfig(), source, few, tmp_path / "target", steps=150, config=config)
     latents, asked = torch.randn((100, 8), generator=torch.Generator().manual_seed(0)), torch.arange(100) % 10
     with torch.inference_mode():
         before, after = (GanCheckpoint.load(file).averaged_generator()(latents, asked) for file in (source, target))
@@ -159,7 +158,43 @@ def test_more_blocks_than_there_are_is_refused_before_training(tmp_path, source,
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize("architecture", ["dcgan", "fully_connected"])
+@pytest.mark.parametrize("strategy", STRATEGIES, ids=lambda strategy: strategy.label)
+def test_every_strategy_fits_networks_of_every_architecture_and_what_does_not_is_told_beforehand(
+    strategy, architecture
+):
+    spec = GanSpec(architecture, size=16, channels=1, width=4, latent=8, classes=10)
+    check_weight_strategy(strategy, spec, 100)
+    with pytest.raises(
+        InputError, match=r"^transfer\.strategies\.deep\.blocks: this discriminator has 3 blocks, got 4$"
+    ):
+        check_weight_strategy(FreezeDConfig(alias="deep", blocks=4), spec, 100)
+
+
 def test_target_images_of_another_size_are_refused(tmp_path, source, few):
     images, labels = few
-    with pytest.raises(InputError, match="16×16 images and was given 1×8×8"):
+    with pytest.raises(InputError, match="draws 1×16×16 images and the target's are 1×8×8"):
         run(FinetuneConfig(), source, (images[:, :, ::2, ::2], labels), tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_target_images_in_colour_are_refused_where_the_source_gan_draws_grey(tmp_path, source, few):
+    images, labels = few
+    with pytest.raises(InputError, match="draws 1×16×16 images and the target's are 3×16×16"):
+        run(FinetuneConfig(), source, (images.repeat(3, axis=1), labels), tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_strategy_s_own_settings_come_before_those_of_transfer_and_these_before_the_source_gan_s():
+    own = FinetuneConfig(lecam=0.0, loss="relativistic", augmentation=())
+    plain = FinetuneConfig(alias="plain")
+    settings = TransferConfig(strategies=(own, plain), lecam=0.3, diversity=2.0, augmentation=("cutout",))
+    common = {"adaptive_augmentation": False, "gradient_penalty": 0.0, "diversity": 2.0}
+    assert settings.helps(own) == {"loss": "relativistic", "augmentation": (), "lecam": 0.0, **common}
+    assert settings.helps(plain) == {"augmentation": ("cutout",), "lecam": 0.3, **common}
+
+
+def test_freeze_d_can_stand_with_several_numbers_of_blocks_to_choose_from():
+    entries = tuple(FreezeDConfig(blocks=blocks, alias=f"freeze_d_{blocks}") for blocks in (1, 2))
+    settings = TransferConfig(strategies=entries, steps=2)
+    assert [strategy.label for strategy in settings.strategies] == ["freeze_d_1", "freeze_d_2"]

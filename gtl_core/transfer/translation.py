@@ -1,0 +1,176 @@
+"""The way that every strategy of translation runs, and what it asks of the data beforehand."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import assert_never
+
+import numpy as np
+import torch
+from torch import nn
+
+from gtl_core.config import Augmentation, ContrastConfig, CycleConfig, TranslateConfig, TranslationConfig
+from gtl_core.errors import InputError
+from gtl_core.files import canonical_sha256
+from gtl_core.networks.classifier import Classifier
+from gtl_core.networks.registry import GanSpec
+from gtl_core.progress import OnProgress
+from gtl_core.training.checkpoint import GanCheckpoint
+from gtl_core.training.classifier import carry_over, load_classifier, save_classifier
+from gtl_core.training.gan import arrays_sha256, untrained
+from gtl_core.training.health import spread_within_classes
+from gtl_core.training.loop import run_training
+from gtl_core.training.runtime import device, to_unit_range
+from gtl_core.training.sampler import BalancedSampler
+from gtl_core.training.translation import Consistency, TranslationImages, TranslationTrainer
+from gtl_core.transfer.contrast import Contrast
+from gtl_core.transfer.cycle import Cycle
+from gtl_core.transfer.inputs import TransferInputs
+from gtl_core.transfer.translate import LabelAlone
+
+CHECKPOINT_EVERY = 250
+"""Steps between two checkpoints."""
+
+
+def check_classes(strategy: str, source: Sequence[str], target: Sequence[str]) -> None:
+    """Refuses a target whose classes the source does not have: a translation keeps the class.
+
+    Raises:
+        InputError: the target has other classes.
+    """
+    unknown = [name for name in target if name not in source]
+    if unknown:
+        raise InputError(
+            f"transfer.strategies.{strategy}: the source has no class {', '.join(unknown)}, and a translated image "
+            "keeps its class; rename the classes so that they agree, or use a strategy such as finetune"
+        )
+
+
+def transfer_by_translation(
+    strategy: TranslationConfig,
+    inputs: TransferInputs,
+    augmentation: Sequence[Augmentation],
+    folder: Path,
+    on_progress: OnProgress,
+) -> Path:
+    """Makes a generator that translates source images into the target's look; see `strategies.transfer`.
+
+    The averaged classifier that learned with it is put beside it, as `classifier.safetensors`.
+
+    Raises:
+        InputError: the target has classes that the source lacks, or no image at all.
+    """
+    if inputs.source_classifier is None:
+        raise InputError(f"{strategy.label} starts from a source classifier, and none is given")
+    check_classes(strategy.label, inputs.source_classes, inputs.classes)
+    if not len(inputs.images) + len(inputs.unlabelled):
+        raise InputError(f"{strategy.label}: there is no target image to learn the look from")
+    source_images, source_labels = _shared_classes(inputs)
+    spec = GanSpec(
+        architecture="translator",
+        size=source_images.shape[2],
+        channels=source_images.shape[1],
+        width=strategy.width,
+        latent=strategy.latent,
+        classes=len(inputs.classes),
+        bank=strategy.bank_per_class,
+    )
+    start = _with_bank(untrained(spec, inputs.classes, inputs.seed), source_images, source_labels, inputs.seed)
+    read, names = load_classifier(inputs.source_classifier)
+    classifier = carry_over(read, names, inputs.classes, inputs.seed)
+    consistency = _consistency(strategy, spec, classifier, inputs.seed)
+    where = device()
+    real = np.concatenate([inputs.images, inputs.unlabelled])
+    images = TranslationImages(
+        source=BalancedSampler(source_images, source_labels, where),
+        real=BalancedSampler(real, np.zeros(len(real), np.int64), where),
+        labelled=BalancedSampler(inputs.images, inputs.labels, where) if len(inputs.images) else None,
+        has_pool=len(inputs.unlabelled) > 0,
+    )
+
+    def make_trainer(checkpoint: GanCheckpoint) -> TranslationTrainer:
+        return TranslationTrainer(
+            checkpoint,
+            images,
+            strategy,
+            classifier,
+            consistency,
+            augmentation,
+            steps=strategy.steps,
+            seed=inputs.seed,
+        )
+
+    recipe = {
+        "strategy": strategy.model_dump(mode="json", exclude={"alias"}),
+        "augmentation": list(augmentation),
+        "classes": inputs.classes,
+        "images": arrays_sha256(source_images, source_labels, inputs.images, inputs.labels, inputs.unlabelled),
+        "classifier": _weights_sha256(classifier),
+        "weights": start.weights_sha256(),
+        "seed": inputs.seed,
+        "device": where.type,
+    }
+    path = run_training(
+        start,
+        make_trainer,
+        steps=strategy.steps,
+        batch=strategy.batch,
+        checkpoint_every=CHECKPOINT_EVERY,
+        recipe=canonical_sha256(recipe),
+        seed=inputs.seed,
+        folder=folder,
+        on_progress=on_progress,
+        task=strategy.label,
+        # A translation is to be as varied as what it is made of.
+        real_spread=spread_within_classes(
+            to_unit_range(torch.from_numpy(source_images)), torch.from_numpy(source_labels)
+        ),
+    )
+    adapted = GanCheckpoint.load(path).companion("averaged_classifier")
+    classifier.load_state_dict(adapted)
+    save_classifier(folder / "classifier.safetensors", classifier, inputs.classes)
+    return path
+
+
+def _consistency(strategy: TranslationConfig, spec: GanSpec, classifier: Classifier, seed: int) -> Consistency:
+    """What the strategy keeps of an image beside its label."""
+    match strategy:
+        case TranslateConfig():
+            return LabelAlone()
+        case CycleConfig():
+            return Cycle(strategy, spec, classifier, seed)
+        case ContrastConfig():
+            return Contrast(strategy, spec, seed)
+        case _:
+            assert_never(strategy)
+
+
+def _shared_classes(inputs: TransferInputs) -> tuple[np.ndarray, np.ndarray]:
+    """Source images of the target's classes, with their labels among those."""
+    rows = {
+        index: inputs.classes.index(name) for index, name in enumerate(inputs.source_classes) if name in inputs.classes
+    }
+    kept = np.isin(inputs.source_labels, list(rows))
+    labels = np.array([rows[int(label)] for label in inputs.source_labels[kept]], dtype=np.int64)
+    return inputs.source_images[kept], labels
+
+
+def _with_bank(start: GanCheckpoint, images: np.ndarray, labels: np.ndarray, seed: int) -> GanCheckpoint:
+    """The checkpoint with source images of every class, drawn at random, in its generator's bank."""
+    random = np.random.default_rng([seed, 0])
+    state = dict(start.generator)
+    bank, counts = state["bank"].clone(), state["counts"].clone()
+    for label in range(start.spec.classes):
+        own = np.flatnonzero(labels == label)
+        chosen, first = np.sort(random.permutation(own)[: start.spec.bank]), label * start.spec.bank
+        bank[first : first + len(chosen)] = torch.from_numpy(np.array(images[chosen]))
+        counts[label] = len(chosen)
+    state |= {"bank": bank, "counts": counts}
+    return replace(start, generator=state, ema=state)
+
+
+def _weights_sha256(network: nn.Module) -> str:
+    """SHA-256 of a network's weights."""
+    return arrays_sha256(*(tensor.cpu().contiguous().numpy() for tensor in network.state_dict().values()))
