@@ -102,7 +102,10 @@ def summarise(
         raise GtlError(f"the run {dagster_run_id} ended without an evaluation; see it in gtl ui")
     verdict = read_json(evaluation.path / "verdict.json")
     record = read_json(registration.path / "registration.json")
-    shown = ("label", "strategy", "difference", "low", "high", "detectable", "baseline_arm", "metric")
+    shown = (
+        *("label", "strategy", "arm", "baseline_arm", "chosen_by", "metric", "difference", "low", "high", "detectable"),
+        *("left_out", "scope"),
+    )
     return {
         "experiment": experiment.name,
         "dagster_run_id": dagster_run_id,
@@ -110,7 +113,7 @@ def summarise(
         "data_version": record["data_version"],
         "seconds": round(seconds, 3),
         "stages": stages,
-        "verdict": {key: verdict[key] for key in shown} | {"arm": verdict["arm"], "scope": verdict["scope"]},
+        "verdict": {key: verdict[key] for key in shown},
         "arms": [
             {key: arm[key] for key in ("arm", "mean", "low", "high")}
             for arm in read_json(evaluation.path / "arms.json")
@@ -123,6 +126,9 @@ def summarise(
             }
             for model in record["models"]
         ],
-        "gate": {key: record["models"][0]["gate"][key] for key in ("passed", "reasons")},
+        "gate": {
+            **{key: record["models"][0]["gate"][key] for key in ("passed", "reasons")},
+            "approval": experiment.promotion.approval,
+        },
         "folder": str(evaluation.path),
     }

@@ -45,8 +45,7 @@ def check_ready(experiment: Experiment, homes: Homes) -> None:
     from gtl_core.registry.tracking import open_store
     from gtl_core.transfer.strategies import check_strategies
 
-    _, target = load_pair(experiment, homes.data)
-    check_strategies(experiment, len(target.classes))
+    check_strategies(experiment, *load_pair(experiment, homes.data))
     git_commit(homes.root)
     homes.artifacts.mkdir(parents=True, exist_ok=True)
     free = shutil.disk_usage(homes.artifacts).free

@@ -55,7 +55,11 @@ def _register(chain: Chain, parent: str, dagster_run_id: str, version: str) -> l
     # A classifier trained without a GAN goes with the strategy that the verdict is about.
     strategy = best["strategy"] or read_json(evaluation / "verdict.json")["strategy"]
     draw = int(best["draw"])
-    generator = chain.transferred_checkpoint(strategy, draw)
+    generator = chain.transferred(strategy, draw).path / "gan.safetensors"
+    configs = {config.label: config for config in chain.experiment.transfer.strategies}
+    source_gan = []
+    if configs[strategy].uses_source_gan:
+        source_gan.append(("source_gan", chain.require("source_gan").path / "gan.safetensors"))
     return register_experiment(
         chain.experiment,
         chain.homes,
@@ -67,7 +71,7 @@ def _register(chain: Chain, parent: str, dagster_run_id: str, version: str) -> l
         target=chain.sets[1],
         draw=chain.load_draws()[draw],
         checkpoints=[
-            ("source_gan", chain.require("source_gan").path / "gan.safetensors"),
+            *source_gan,
             ("source_classifier", chain.require("source_classifier").path / "classifier.safetensors"),
             (f"transferred_gan/{strategy}", generator),
         ],

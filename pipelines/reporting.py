@@ -117,7 +117,7 @@ def verdict_sentence(verdict: Mapping[str, Any]) -> str:
     interval = f"{100 * verdict['low']:+.1f} to {100 * verdict['high']:+.1f}"
     numbers = (
         f"{verdict['arm']} is {points:+.1f} points of {verdict['metric'].replace('_', ' ')} (95 % interval {interval}) "
-        f"from {verdict['baseline_arm']}, the best without a GAN by validation"
+        f"from {verdict['baseline_arm']}, the best without a GAN by {verdict['chosen_by']}"
     )
     if verdict["label"] == "inconclusive":
         return (

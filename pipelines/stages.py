@@ -15,10 +15,11 @@ from typing import TYPE_CHECKING, Any
 from gtl_core.config import Experiment, StrategyConfig
 from gtl_core.data.catalog import load_pair
 from gtl_core.errors import DataFailure, InputError
+from gtl_core.files import read_json
 from gtl_core.homes import Homes
 from gtl_core.progress import OnProgress, silent
 from gtl_core.store import Stage, StageStore, code_version
-from pipelines.cells import synthesis_cell, transfer_cell
+from pipelines.cells import FAILURE, synthesis_cell, transfer_cell
 
 if TYPE_CHECKING:
     from gtl_core.data.draws import Draw
@@ -101,10 +102,13 @@ class Chain:
     def transferred_key(self, strategy: StrategyConfig, draw: int) -> str:
         """Key of the GAN transferred by a strategy to a draw."""
         transfer = self.experiment.transfer.model_dump(mode="json", exclude={"strategies"})
-        transfer["strategy"] = strategy.model_dump(mode="json")
-        return self._key(
-            "transferred_gan", source=self.source_gan_key, draws=self.draws_key, draw=draw, transfer=transfer
-        )
+        transfer["strategy"] = strategy.model_dump(mode="json", exclude={"alias"})
+        inputs = {"draws": self.draws_key, "draw": draw, "transfer": transfer, "gan": self._gan}
+        if strategy.uses_source_gan:
+            inputs["source_gan"] = self.source_gan_key
+        if strategy.uses_source_classifier:
+            inputs["source_classifier"] = self.source_classifier_key
+        return self._key("transferred_gan", **inputs)
 
     def synthetic_key(self, strategy: StrategyConfig, draw: int) -> str:
         """Key of the images sampled from a transferred GAN."""
@@ -236,60 +240,85 @@ class Chain:
         rows = source.training_rows()
         return fitted(source.images[rows], self.experiment.image.size), source.labels[rows], source.classes
 
+    @property
+    def needs_source_gan(self) -> bool:
+        """Whether any strategy starts from the source GAN."""
+        return any(strategy.uses_source_gan for strategy in self.experiment.transfer.strategies)
+
     def transferred_gans(self) -> list[Stage]:
-        """Transfers the source GAN by every strategy to every draw; a stage each."""
-        source = self.require("source_gan").path / "gan.safetensors"
+        """Makes a GAN of the target for every draw by every strategy; a stage each."""
         draws = self.require("draws").path
+        source_gan = self.require("source_gan").path / "gan.safetensors" if self.needs_source_gan else None
+        source_classifier = self.require("source_classifier").path / "classifier.safetensors"
         cells = [
             {
                 "store": self.store,
-                "name": f"transferred_gan/{strategy.name}/draw-{draw}",
+                "name": f"transferred_gan/{strategy.label}/draw-{draw}",
                 "key": self.transferred_key(strategy, draw),
                 "force": self.force,
                 "experiment": self.experiment,
+                "source": self.homes.data / self.experiment.source.dataset,
                 "target": self.homes.data / self.experiment.target.dataset,
                 "strategy": strategy,
-                "source": source,
+                "source_gan": source_gan if strategy.uses_source_gan else None,
+                "source_classifier": source_classifier if strategy.uses_source_classifier else None,
                 "draw": draws / f"{draw}.json",
             }
             for strategy, draw in self._grid
         ]
         return self._run(transfer_cell, cells, "transferred_gans")
 
+    def failures(self) -> dict[str, str]:
+        """Strategies whose training went wrong on a draw, with the reason; they are left out from there on."""
+        failures: dict[str, str] = {}
+        for strategy, draw in self._grid:
+            record = self.transferred(strategy.label, draw).path / FAILURE
+            if record.is_file():
+                failures.setdefault(strategy.label, f"{read_json(record)['reason']} (draw {draw})")
+        return failures
+
     def synthetic_images(self) -> list[Stage]:
-        """Samples images from every transferred GAN and validates them; a stage each."""
-        draws = self.require("draws").path
+        """Samples images from the GANs of every strategy that worked, and validates them; a stage each."""
+        draws, failures = self.require("draws").path, self.failures()
         cells = [
             {
                 "store": self.store,
-                "name": f"synthetic_images/{strategy.name}/draw-{draw}",
+                "name": f"synthetic_images/{strategy.label}/draw-{draw}",
                 "key": self.synthetic_key(strategy, draw),
                 "force": self.force,
                 "experiment": self.experiment,
                 "target": self.homes.data / self.experiment.target.dataset,
-                "gan": self._found(
-                    f"transferred_gan/{strategy.name}/draw-{draw}", self.transferred_key(strategy, draw)
-                ).path
-                / "gan.safetensors",
+                "gan": self.transferred(strategy.label, draw).path / "gan.safetensors",
                 "draw": draws / f"{draw}.json",
             }
             for strategy, draw in self._grid
+            if strategy.label not in failures
         ]
         return self._run(synthesis_cell, cells, "synthetic_images")
 
     def synthetic_folders(self) -> dict[str, list[Path]]:
-        """Folders of the synthetic sets: a list over the draws for each strategy."""
+        """Folders of the synthetic sets: a list over the draws for each strategy that worked."""
         folders: dict[str, list[Path]] = {}
+        failures = self.failures()
         for strategy, draw in self._grid:
-            stage = self._found(f"synthetic_images/{strategy.name}/draw-{draw}", self.synthetic_key(strategy, draw))
-            folders.setdefault(strategy.name, []).append(stage.path)
+            if strategy.label not in failures:
+                name, key = f"synthetic_images/{strategy.label}/draw-{draw}", self.synthetic_key(strategy, draw)
+                folders.setdefault(strategy.label, []).append(self._found(name, key).path)
         return folders
 
-    def transferred_checkpoint(self, strategy: str, draw: int) -> Path:
-        """The checkpoint file of the GAN transferred by a strategy to a draw."""
-        config = next(config for config in self.experiment.transfer.strategies if config.name == strategy)
-        stage = self._found(f"transferred_gan/{strategy}/draw-{draw}", self.transferred_key(config, draw))
-        return stage.path / "gan.safetensors"
+    def adapted_classifiers(self) -> dict[str, list[Path]]:
+        """Classifiers that learned beside a generator: a list over the draws for each strategy that has them."""
+        draws = range(self.experiment.evaluation.draws)
+        found = {
+            label: [self.transferred(label, draw).path / "classifier.safetensors" for draw in draws]
+            for label in self.synthetic_folders()
+        }
+        return {label: files for label, files in found.items() if all(file.is_file() for file in files)}
+
+    def transferred(self, label: str, draw: int) -> Stage:
+        """The stage of the GAN that the strategy called `label` made for a draw."""
+        config = next(config for config in self.experiment.transfer.strategies if config.label == label)
+        return self._found(f"transferred_gan/{label}/draw-{draw}", self.transferred_key(config, draw))
 
     def evaluation(self) -> Stage:
         """Trains every arm on every draw, opens the test part once, and gives the verdict."""
@@ -304,6 +333,8 @@ class Chain:
                 draws=self.load_draws(),
                 source_classifier=self.require("source_classifier").path / "classifier.safetensors",
                 synthetic=self.synthetic_folders(),
+                adapted=self.adapted_classifiers(),
+                failures=self.failures(),
                 folder=folder,
                 on_progress=self.on_progress,
             )

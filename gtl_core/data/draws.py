@@ -26,7 +26,8 @@ class Draw:
         seed: seed of what is trained on this draw; differs from draw to draw.
         labelled: rows whose labels may be trained on: exactly as many a class as were asked for.
         unlabelled: the rest of the training part, whose labels may not be looked at.
-        validation: rows that choices are made on: exactly as many a class as were asked for.
+        validation: rows that choices are made on: exactly as many a class as were asked for, or, where no row is
+            labelled, so many times the number of classes, of whichever classes.
         test: rows that the evaluation opens once; the same in all draws.
     """
 
@@ -61,11 +62,15 @@ def make_draws(
     the set's own, or else a stratified share of units, the same for all draws. Validation images come from the set's
     own `val` part where it has one.
 
+    With no labelled images nothing is stratified: which image goes where does not depend on any label, as it could not
+    where there are none.
+
     Args:
         images: the target set.
-        labelled_per_class: labelled images in each class.
-        validation_per_class: validation images in each class.
-        test_fraction: share of each class that is held out where the set has no test part.
+        labelled_per_class: labelled images in each class; may be 0.
+        validation_per_class: validation images in each class; with no labelled images, in all divided by classes.
+        test_fraction: share of each class that is held out where the set has no test part; with no labelled images,
+            share of all images.
         draws: how many draws.
         seed: of everything that is drawn.
 
@@ -78,9 +83,11 @@ def make_draws(
     training = np.sort(np.concatenate([images.indices("train"), images.indices("")]))
     if not len(test):
         rng = np.random.default_rng([seed, _TEST_STREAM])
-        test = _held_out(
-            images, np.setdiff1d(training, _sharing(units, official_validation, training)), test_fraction, rng
-        )
+        free = np.setdiff1d(training, _sharing(units, official_validation, training))
+        if labelled_per_class:
+            test = _held_out(images, free, test_fraction, rng)
+        else:
+            test = _whole_units(free, units, round(len(free) * test_fraction), rng)
     _require_every_class(images, test, 1, "test")
     # What shares a unit with the test part, or with an official validation part, is on neither side.
     training = np.setdiff1d(training, _sharing(units, test, training))
@@ -90,7 +97,17 @@ def make_draws(
     result = []
     for draw in range(draws):
         rng = np.random.default_rng([seed, _DRAW_STREAM, draw])
-        if len(official_validation):
+        if not labelled_per_class:
+            labelled = np.empty(0, np.int64)
+            among = official_validation if len(official_validation) else training
+            validation = _take_any(images, among, units, validation_per_class, rng)
+            unlabelled = np.setdiff1d(training, _sharing(units, validation, training))
+            if not len(unlabelled):
+                raise InputError(
+                    f"{images.name}: no image is left to learn from beside {len(validation)} for validation and "
+                    f"{len(test)} for test; lower validation_per_class, or import more images"
+                )
+        elif len(official_validation):
             labelled = _take(images, training, units, labelled_per_class, rng, "labelled_per_class")
             validation = _take(images, official_validation, units, validation_per_class, rng, "validation_per_class")
             unlabelled = np.setdiff1d(training, labelled)
@@ -183,6 +200,28 @@ def _take(
         f"{images.name}: class {images.classes[short]!r} has {per_class - lacking[short]} images that can be drawn, "
         f"fewer than {option} {per_class}; lower it, or import more images"
     )
+
+
+def _whole_units(rows: Indices, units: Indices, count: int, rng: np.random.Generator) -> Indices:
+    """Whole units of `rows` in random order, `count` images or the few more that the last unit brings."""
+    taken: list[int] = []
+    for unit in _in_random_units(rows, units, rng):
+        if len(taken) >= count:
+            break
+        taken.extend(unit.tolist())
+    return np.sort(np.array(taken, np.int64))
+
+
+def _take_any(images: ImageSet, rows: Indices, units: Indices, per_class: int, rng: np.random.Generator) -> Indices:
+    """As many of `rows` as validation needs, of whichever classes, from as few units as come first in random order."""
+    count = per_class * len(images.classes)
+    if len(rows) < count:
+        raise InputError(
+            f"{images.name}: {len(rows)} images can be drawn, and validation_per_class {per_class} for "
+            f"{len(images.classes)} classes needs {count}; lower it, or import more images"
+        )
+    found = np.concatenate([rng.permutation(unit) for unit in _in_random_units(rows, units, rng)])
+    return np.sort(found[:count])
 
 
 def _require_every_class(images: ImageSet, rows: Indices, needed: int, part: str, why: str = "") -> None:

@@ -3,23 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
-from gtl_core.config import ClassifierConfig, Metric
+from gtl_core.config import ClassifierConfig
 from gtl_core.data.draws import Draw
 from gtl_core.data.image_set import ImageSet, fitted
 from gtl_core.evaluation.arms import ArmRecipe
-from gtl_core.evaluation.scores import judgement
+from gtl_core.evaluation.judging import Judge
 from gtl_core.files import atomic_path, read_json, write_json
 from gtl_core.networks.classifier import Classifier
 from gtl_core.progress import OnProgress, Progress
 from gtl_core.synthesis.synthetic_set import SyntheticSet
 from gtl_core.training.batches import Pool
 from gtl_core.training.classifier import (
-    PseudoLabels,
+    Unlabelled,
     carry_over,
     load_classifier,
     new_classifier,
@@ -32,7 +32,7 @@ WEIGHTS = "classifier.safetensors"
 _RECORD = "cell.json"
 _VALIDATION = "validation.npy"
 _PSEUDO_WEIGHT = 4.0
-"""What pseudo-labelled images count beside the labelled ones' 1: they are many more, and new."""
+"""What pseudo-labelled target images count beside the labelled ones' 1: they are many more, and new."""
 
 
 @dataclass(frozen=True)
@@ -42,12 +42,12 @@ class CellResult:
     Attributes:
         folder: where the classifier lies.
         recipe: the trial that was picked.
-        validation: its `judgement` on the validation part: score, and minus the cross-entropy in nats.
+        validation: its value by the study's `Judge` on the validation part.
     """
 
     folder: Path
     recipe: ArmRecipe
-    validation: tuple[float, float]
+    validation: tuple[float, ...]
 
 
 @dataclass(frozen=True)
@@ -76,8 +76,9 @@ def train_cell(
     draw: Draw,
     materials: Materials,
     synthetic: Path | None,
+    adapted: Path | None,
     config: ClassifierConfig,
-    metric: Metric,
+    judge: Judge,
     on_progress: OnProgress,
 ) -> CellResult:
     """Trains each trial and saves the one that the validation part prefers; a finished cell is only read.
@@ -90,15 +91,16 @@ def train_cell(
         draw: rows of the target set.
         materials: where the images and the source classifier are.
         synthetic: folder of the synthetic set made for this draw, where the recipes learn from one.
+        adapted: weight file of the classifier that learned beside a strategy's generator, where they start from it.
         config: width, steps, batch and learning rate.
-        metric: what validation is scored by.
+        judge: says which trial is the best.
         on_progress: told the steps of all trials together.
     """
     if (folder / _RECORD).is_file():
         record = read_json(folder / _RECORD)
-        return CellResult(folder, ArmRecipe(**record["recipe"]), (record["score"], -record["cross_entropy"]))
-    bench = _Bench(draw, materials, synthetic, config, metric)
-    best: tuple[tuple[float, float], int, Classifier] | None = None
+        return CellResult(folder, ArmRecipe(**record["recipe"]), tuple(record["validation"]))
+    bench = _Bench(draw, materials, synthetic, adapted, config, judge)
+    best: tuple[tuple[float, ...], int, Classifier] | None = None
     for trial, recipe in enumerate(trials):
         model = bench.train(recipe, _part(on_progress, trial, len(trials)))
         value = bench.judge(model)
@@ -110,8 +112,8 @@ def train_cell(
     save_classifier(folder / WEIGHTS, model, bench.classes)
     with atomic_path(folder / _VALIDATION) as temporary:
         np.save(temporary, bench.on_validation(model), allow_pickle=False)
-    record = {"recipe": asdict(trials[trial]), "trials": len(trials), "score": value[0], "cross_entropy": -value[1]}
-    write_json(folder / _RECORD, record)
+    chosen = {"chosen_by": judge.rule, "validation": list(value)}
+    write_json(folder / _RECORD, {"recipe": asdict(trials[trial]), "trials": len(trials), **chosen})
     return CellResult(folder, trials[trial], value)
 
 
@@ -119,13 +121,19 @@ class _Bench:
     """The images of one draw, and training on them by recipe."""
 
     def __init__(
-        self, draw: Draw, materials: Materials, synthetic: Path | None, config: ClassifierConfig, metric: Metric
+        self,
+        draw: Draw,
+        materials: Materials,
+        synthetic: Path | None,
+        adapted: Path | None,
+        config: ClassifierConfig,
+        judge: Judge,
     ) -> None:
-        self._draw, self._materials, self._config, self._metric = draw, materials, config, metric
+        self._draw, self._materials, self._config, self._judge = draw, materials, config, judge
+        self._adapted = adapted
         self._synthetic = SyntheticSet.load(synthetic) if synthetic else None
         self._target = ImageSet.load(materials.target)
         self._validation = self._rows(draw.validation)
-        self._validation_labels = self._target.labels[draw.validation]
         self.classes = self._target.classes
         self._source_model, self._source_classes = load_classifier(materials.source_classifier)
         # Source classes that the target lacks get rows of their own behind the target's, and images compete only
@@ -137,6 +145,10 @@ class _Bench:
         seed, size = self._draw.seed, self._materials.size
         if recipe.initial == "source":
             start = carry_over(self._source_model, self._source_classes, self.head, seed)
+        elif recipe.initial == "strategy":
+            if self._adapted is None:
+                raise ValueError("the recipe starts from a strategy's classifier, and none is given")
+            start = carry_over(*load_classifier(self._adapted), self.head, seed)
         else:
             options = {"channels": self._target.channels, "width": self._config.width, "classes": len(self.head)}
             start = new_classifier(size=size, seed=seed, **options)
@@ -151,13 +163,15 @@ class _Bench:
             augmented=recipe.augment,
             seed=seed,
             unlabelled=self._unlabelled(recipe),
-            judge=self.judge,
+            # Mutual information grows with certainty, and certainty with every step: it can compare ways of training,
+            # but of one training it would only ever take the end.
+            judge=self.judge if self._judge.labelled else None,
             on_progress=on_progress,
         )
 
-    def judge(self, model: Classifier) -> tuple[float, float]:
+    def judge(self, model: Classifier) -> tuple[float, ...]:
         """Value of a classifier on the validation part."""
-        return judgement(self._validation_labels, self.on_validation(model), self._metric)
+        return self._judge.value(self._target, self._draw.validation, self.on_validation(model))
 
     def on_validation(self, model: Classifier) -> np.ndarray:
         """Probabilities of the target's classes: float32 (V, K)."""
@@ -192,11 +206,13 @@ class _Bench:
             pools.append(Pool(images, rows[labels], recipe.source_weight, self._columns(source.classes)))
         return pools
 
-    def _unlabelled(self, recipe: ArmRecipe) -> PseudoLabels | None:
+    def _unlabelled(self, recipe: ArmRecipe) -> Unlabelled | None:
         if recipe.pseudo_threshold is None:
             return None
-        images = self._rows(self._draw.unlabelled)
-        return PseudoLabels(images, recipe.pseudo_threshold, _PSEUDO_WEIGHT, self._columns(self.classes))
+        images, columns = self._rows(self._draw.unlabelled), self._columns(self.classes)
+        pool = Unlabelled(images, recipe.pseudo_threshold, _PSEUDO_WEIGHT, columns, information=recipe.information)
+        # Without labelled images nothing would come before the first labels that the start cannot give already.
+        return pool if recipe.real else replace(pool, rounds=(0.0, *pool.rounds))
 
 
 def _part(on_progress: OnProgress, trial: int, trials: int) -> OnProgress:

@@ -15,9 +15,11 @@ _NAMES = {
     "real_augmented": "Labelled target images, augmented",
     "source_finetuned": "Source classifier, fine-tuned",
     "joint": "Source and target together",
-    "self_trained": "Fine-tuned, with its own labels too",
+    "self_trained": "Source classifier, self-trained on the target",
+    "info_max": "The same, and sure and even on the target",
     "transferred_gan": "Augmented + GAN images",
     "best_plus_gan": "Best without a GAN + GAN images",
+    "adapted": "Classifier that learned beside the GAN",
     "synthetic_only": "GAN images alone",
 }
 _REACH = 15.0
@@ -44,7 +46,7 @@ def draw_forest(rows: Sequence[Mapping[str, Any]], verdict: Verdict, path: Path)
     from matplotlib.lines import Line2D
 
     ordered = sorted(rows, key=lambda row: row["mean"])
-    figure = Figure(figsize=(9.0, 2.4 + 0.42 * len(rows)), dpi=110)
+    figure = Figure(figsize=(9.0, 2.55 + 0.42 * len(rows)), dpi=110)
     FigureCanvasAgg(figure)
     axes = figure.add_subplot()
     baseline = next(row for row in rows if row["arm"] == verdict.baseline_arm)
@@ -86,12 +88,12 @@ def draw_forest(rows: Sequence[Mapping[str, Any]], verdict: Verdict, path: Path)
     figure.legend(handles=legend, loc="lower left", ncols=3, frameon=False, bbox_to_anchor=(0.01, 0.005))
     figure.text(0.02, 0.985, _heading(verdict), va="top", size=14, weight="bold", color=_INK)
     note = (
-        f"Dot: mean of {verdict.draws} draws of labelled images. Bar: where the true score lies with 95 % confidence."
-        " Bold: the two that are compared."
+        f"Dot: mean of {verdict.draws} draws. Bar: where the true score lies with 95 % confidence.\n"
+        f"Bold: the two that are compared, chosen by {verdict.chosen_by}."
     )
     inches = figure.get_figheight()
     figure.text(0.02, 1 - 0.42 / inches, note, va="top", size=9, color=_QUIET)
-    figure.subplots_adjust(left=0.42, right=0.90, top=1 - 0.75 / inches, bottom=1.05 / inches)
+    figure.subplots_adjust(left=0.42, right=0.90, top=1 - 0.9 / inches, bottom=1.05 / inches)
     with atomic_path(path) as temporary:
         figure.savefig(temporary, format="png", metadata={"Software": None})
 

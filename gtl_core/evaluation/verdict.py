@@ -11,6 +11,7 @@ import numpy as np
 from gtl_core.config import Experiment, Metric
 from gtl_core.evaluation.arms import JUDGED_ARMS
 from gtl_core.evaluation.held_out import Choices, Predictions
+from gtl_core.evaluation.judging import Judge
 from gtl_core.evaluation.scores import image_weights, per_class_recall
 from gtl_core.evaluation.statistics import (
     Estimate,
@@ -33,6 +34,7 @@ class Verdict:
         strategy: transfer strategy of the judged arm.
         arm: the judged arm, picked on validation.
         baseline_arm: the best arm without a GAN, picked on validation.
+        chosen_by: by what validation picked, in words that follow "by".
         metric: what the difference is in.
         difference: score of the arm minus that of the baseline, mean over draws.
         low: lower end of the 95 % interval.
@@ -52,6 +54,7 @@ class Verdict:
     strategy: str
     arm: str
     baseline_arm: str
+    chosen_by: str
     metric: Metric
     difference: float
     low: float
@@ -75,7 +78,7 @@ def label_of(estimate: Estimate) -> Label:
 
 
 def give_verdict(
-    experiment: Experiment, predictions: Predictions, choices: Choices, left_out: Mapping[str, str]
+    experiment: Experiment, predictions: Predictions, choices: Choices, judge: Judge, left_out: Mapping[str, str]
 ) -> Verdict:
     """Compares the chosen GAN arm with the chosen baseline.
 
@@ -94,6 +97,7 @@ def give_verdict(
         strategy=choices.gan_arm.split("/")[1],
         arm=choices.gan_arm,
         baseline_arm=choices.baseline_arm,
+        chosen_by=judge.rule,
         metric=experiment.promotion.metric,
         difference=chosen.value,
         low=chosen.low,
@@ -116,7 +120,7 @@ def give_verdict(
             for arm, p_holm in zip(judged, adjusted, strict=True)
         ),
         left_out=dict(left_out),
-        scope=_scope(experiment, images),
+        scope=_scope(experiment, images, judge),
     )
 
 
@@ -132,29 +136,37 @@ def _weighting(labels: np.ndarray, metric: Metric) -> tuple[np.ndarray, np.ndarr
     return image_weights(labels, metric), (labels if metric == "balanced_accuracy" else None)
 
 
-def _scope(experiment: Experiment, images: int) -> str:
+def _scope(experiment: Experiment, images: int, judge: Judge) -> str:
     target = experiment.target
+    labels, how = f"{target.labelled_per_class} labelled images a class", ""
+    if not target.has_labels:
+        labels, how = "no labelled target images", f" Arms and settings were chosen without labels, by {judge.rule}."
     return (
-        f"Holds for {experiment.source.dataset} → {target.dataset} with {target.labelled_per_class} labelled images a "
-        f"class, over {experiment.evaluation.draws} draws and {images} test images, with this classifier and these "
-        "training budgets; other data, label counts or budgets can give another answer."
+        f"Holds for {experiment.source.dataset} → {target.dataset} with {labels}, over {experiment.evaluation.draws} "
+        f"draws and {images} test images, with this classifier and these training budgets; other data, label counts or "
+        f"budgets can give another answer.{how}"
     )
 
 
 def arm_rows(
-    experiment: Experiment, predictions: Predictions, validation: Mapping[str, float], classes: Sequence[str]
+    experiment: Experiment,
+    predictions: Predictions,
+    validation: Mapping[str, float],
+    judge: Judge,
+    classes: Sequence[str],
 ) -> list[dict[str, Any]]:
     """Every arm's score on the test part: mean over draws with its 95 % interval, recalls, and the draws' scores.
 
     Args:
         experiment: its metric and bootstrap count.
         predictions: on the test part.
-        validation: mean validation score of each arm.
+        validation: mean over draws of each arm's value on validation.
+        judge: says what that value is.
         classes: names.
 
     Returns:
-        One row an arm: `arm, mean, low, high, validation_mean, per_class_recall, draws`; the recall of a class
-        without a test image is None.
+        One row an arm: `arm, mean, low, high, validation_mean, validation_measure, per_class_recall, draws`; the recall
+        of a class without a test image is None.
     """
     weights, strata = _weighting(predictions.labels, experiment.promotion.metric)
     rows = []
@@ -178,6 +190,7 @@ def arm_rows(
                 "low": estimate.low,
                 "high": estimate.high,
                 "validation_mean": validation[arm],
+                "validation_measure": judge.measure,
                 "per_class_recall": {
                     name: None if np.isnan(recall) else float(recall)
                     for name, recall in zip(classes, recalls, strict=True)

@@ -103,7 +103,7 @@ def register_experiment(
             package_generator(generator, Path(scratch) / "generator"),
         )
         said = (
-            f"{experiment.name}: arm {best['arm']}; the GAN {verdict['label']}",
+            f"{experiment.name}: arm {best['arm']}, chosen by {best['chosen_by']}; the GAN {verdict['label']}",
             f"{experiment.name}: {generator.parent}",
         )
         versions = [

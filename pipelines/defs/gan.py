@@ -14,6 +14,9 @@ def source_gan(context: dg.AssetExecutionContext, reporter: dg.ResourceParam[Rep
     """A conditional GAN pretrained on the source."""
     with running(context, reporter) as chain:
         chain.require_valid()
+        if not chain.needs_source_gan:
+            unneeded = {"needed": "no strategy of this experiment starts from a source GAN"}
+            return dg.MaterializeResult(metadata={**unneeded, "reused": True, "seconds": 0.0})
         stage = chain.source_gan()
         record_stages(chain, [stage], context.run_id)
         samples = picture(stage.path / "samples.png", "Images made by the source GAN, one row a class")
@@ -21,21 +24,31 @@ def source_gan(context: dg.AssetExecutionContext, reporter: dg.ResourceParam[Rep
         return outcome([stage], {"samples": samples, "losses": losses, "steps": chain.experiment.gan.steps})
 
 
-@dg.asset(**asset_options("gan", {"torch"}, "transferred_gan", ["source_gan", "draws"]))
+@dg.asset(**asset_options("gan", {"torch"}, "transferred_gan", ["source_gan", "source_classifier", "draws"]))
 def transferred_gans(context: dg.AssetExecutionContext, reporter: dg.ResourceParam[Reporter]) -> dg.MaterializeResult:
-    """The source GAN transferred to each draw of the target by each strategy."""
+    """A GAN of the target for each draw by each strategy."""
     with running(context, reporter) as chain:
         stages = chain.transferred_gans()
         record_stages(chain, stages, context.run_id)
+        failures = chain.failures()
+        for strategy, reason in failures.items():
+            context.log.warning(f"{strategy} is left out: {reason}")
         samples = {
             f"samples of {stage.name.split('/')[1]}": picture(
                 stage.path / "samples.png", f"Images made by {stage.name}, one row a class"
             )
             for stage in stages
-            if stage.name.endswith("draw-0")
+            if stage.name.endswith("draw-0") and (stage.path / "samples.png").is_file()
         }
-        losses = curves(stages[0].path / "curves.csv", f"Losses of {stages[0].name} over the steps")
-        return outcome(stages, {**samples, "losses": losses, "gans": len(stages)})
+        losses = {
+            f"losses of {stage.name.split('/')[1]}": curves(
+                stage.path / "curves.csv", f"Losses of {stage.name} over the steps"
+            )
+            for stage in stages
+            if stage.name.endswith("draw-0") and (stage.path / "curves.csv").is_file()
+        }
+        failed = {f"{strategy} failed": reason for strategy, reason in failures.items()}
+        return outcome(stages, {**samples, **losses, **failed, "gans": len(stages)})
 
 
 @dg.asset(**asset_options("gan", {"torch", "pandas"}, "synthetic_images", ["transferred_gans"]))

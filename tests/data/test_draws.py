@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -136,8 +137,68 @@ def test_a_class_that_the_test_part_lacks_is_an_error() -> None:
         make_draws(images, 2, 2, 0.3, draws=1, seed=0)
 
 
-def test_a_saved_draw_is_read_back_as_it_was(tmp_path: Path) -> None:
-    draw = make_draws(plain(20), 2, 2, 0.3, draws=1, seed=3)[0]
+@settings(max_examples=100, deadline=None)
+@given(images=sets(), seed=st.integers(0, 5), validation=st.integers(1, 3), other=st.integers(0, 2**31 - 1))
+def test_without_labelled_images_no_label_outside_the_test_part_moves_a_draw(
+    images: ImageSet, seed: int, validation: int, other: int
+) -> None:
+    try:
+        draws = make_draws(images, 0, validation, 0.3, draws=2, seed=seed)
+    except InputError:
+        assume(False)
+    labels = images.labels.copy()
+    rows = np.setdiff1d(np.arange(len(images)), draws[0].test)
+    labels[rows] = labels[np.random.default_rng(other).permutation(rows)]
+    relabelled = replace(images, manifest=images.manifest.assign(label=labels))
+    for one, other in zip(draws, make_draws(relabelled, 0, validation, 0.3, draws=2, seed=seed), strict=True):
+        assert one.seed == other.seed
+        assert all(np.array_equal(getattr(one, part), getattr(other, part)) for part in PARTS)
+
+
+@settings(max_examples=100, deadline=None)
+@given(images=sets(), seed=st.integers(0, 5), validation=st.integers(1, 3))
+def test_without_labelled_images_validation_is_as_large_and_shares_no_unit_with_the_pool_or_the_test_part(
+    images: ImageSet, seed: int, validation: int
+) -> None:
+    try:
+        draws = make_draws(images, 0, validation, 0.3, draws=2, seed=seed)
+    except InputError:
+        assume(False)
+    for draw in draws:
+        assert not len(draw.labelled)
+        assert len(draw.unlabelled)
+        assert len(draw.validation) == 2 * validation
+        sides = [draw.unlabelled, draw.validation, draw.test]
+        assert len(np.unique(np.concatenate(sides))) == sum(map(len, sides))
+        for column in ("group", "sha256"):
+            values = [set(images.manifest[column].iloc[side]) - {""} for side in sides]
+            assert not (values[0] & values[1] or values[0] & values[2] or values[1] & values[2])
+        assert set(images.manifest["split"].iloc[draw.unlabelled]) <= {"train", ""}
+
+
+def test_without_labelled_images_a_training_part_of_one_class_is_drawn_from_all_the_same() -> None:
+    images = image_set([0] * 40 + [0, 1] * 10, ["train"] * 40 + ["test"] * 20, [""] * 60, list(range(60)))
+    for draw in make_draws(images, 0, 5, 0.3, draws=3, seed=1):
+        assert (len(draw.validation), len(draw.unlabelled), len(draw.test)) == (10, 30, 20)
+
+
+def test_without_labelled_images_and_a_test_part_a_share_of_all_images_is_held_out() -> None:
+    draws = make_draws(plain(50), 0, 5, 0.3, draws=3, seed=1)
+    assert len(draws[0].test) == 45
+    assert all(np.array_equal(draw.test, draws[0].test) for draw in draws)
+
+
+def test_without_labelled_images_too_few_for_validation_or_for_the_pool_are_told() -> None:
+    images = image_set([0, 1] * 30, ["train"] * 40 + ["test"] * 20, [""] * 60, list(range(60)))
+    with pytest.raises(InputError, match="40 images can be drawn, and validation_per_class 21 for 2 classes needs 42"):
+        make_draws(images, 0, 21, 0.3, draws=1, seed=0)
+    with pytest.raises(InputError, match="no image is left to learn from beside 40 for validation and 20 for test"):
+        make_draws(images, 0, 20, 0.3, draws=1, seed=0)
+
+
+@pytest.mark.parametrize("labelled", [2, 0])
+def test_a_saved_draw_is_read_back_as_it_was(tmp_path: Path, labelled: int) -> None:
+    draw = make_draws(plain(20), labelled, 2, 0.3, draws=1, seed=3)[0]
     draw.save(tmp_path / "0.json")
     again = Draw.load(tmp_path / "0.json")
     assert again.seed == draw.seed

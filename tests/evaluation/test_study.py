@@ -4,106 +4,20 @@ from __future__ import annotations
 
 import json
 import shutil
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
+from small_study import ARMS, Study, copied, experiment, prepared
 
-from gtl_core.config import Experiment
-from gtl_core.data.draws import Draw, make_draws
-from gtl_core.data.image_set import ImageSet, ImageSetWriter
+from gtl_core.data.image_set import ImageSet
 from gtl_core.errors import GtlError, InputError
 from gtl_core.evaluation import held_out
 from gtl_core.evaluation.held_out import Predictions
 from gtl_core.evaluation.scores import score
-from gtl_core.evaluation.study import evaluate
 from gtl_core.files import file_sha256
-from gtl_core.progress import silent
-from gtl_core.synthesis.sampling import synthesise
-from gtl_core.training.classifier import load_classifier, predict, train_source_classifier
-from gtl_core.transfer.pretrain import pretrain_source
-
-ARMS = ("source_only", "real_augmented", "joint", "self_trained", "transferred_gan", "best_plus_gan", "synthetic_only")
-
-
-@dataclass(frozen=True)
-class Study:
-    """What `evaluate` is called with, and where it wrote."""
-
-    experiment: Experiment
-    source: Path
-    target: Path
-    draws: list[Draw]
-    source_classifier: Path
-    synthetic: dict[str, list[Path]]
-    folder: Path
-
-    def run(self, folder: Path | None = None) -> None:
-        evaluate(
-            self.experiment,
-            self.source,
-            self.target,
-            self.draws,
-            self.source_classifier,
-            self.synthetic,
-            folder or self.folder,
-        )
-
-    def read(self, name: str) -> Any:
-        return json.loads((self.folder / name).read_text())
-
-
-def experiment(arms: tuple[str, ...]) -> Experiment:
-    return Experiment.model_validate(
-        {
-            "name": "small",
-            "source": {"dataset": "thick"},
-            "target": {"dataset": "tiny-digits", "labelled_per_class": 5, "use_unlabelled": True},
-            "image": {"size": 16, "channels": 1},
-            "gan": {"width": 8, "latent": 16, "steps": 4, "batch": 16},
-            "transfer": {"strategies": ["finetune"]},
-            "classifier": {"width": 8, "steps": 40, "source_steps": 60, "batch": 32, "learning_rate": 1e-2},
-            "evaluation": {"arms": list(arms), "draws": 2, "bootstrap": 200},
-        }
-    )
-
-
-def thick_digits(digits: ImageSet, folder: Path, classes: tuple[str, ...]) -> Path:
-    """A related source set: the training digits with thicker strokes."""
-    from scipy.ndimage import grey_dilation
-
-    with ImageSetWriter(folder, classes=classes) as writer:
-        for row in digits.indices("train"):
-            image = grey_dilation(digits.images[row], size=(1, 2, 2))
-            writer.add(image, label=int(digits.labels[row]), split="", source_file=f"thick/{row}")
-    return folder
-
-
-def prepared(tiny_digits: Path, folder: Path, classes: tuple[str, ...], arms: tuple[str, ...]) -> Study:
-    """All that comes before an evaluation; the source names its classes as told."""
-    settings, digits = experiment(arms), ImageSet.load(tiny_digits)
-    thick = thick_digits(digits, folder / "thick", classes)
-    source = ImageSet.load(thick)
-    classifier = train_source_classifier(
-        np.array(source.images), source.labels, source.classes, settings.classifier, 0, folder / "source"
-    )
-    labelled = digits.indices("train")
-    gan = pretrain_source(
-        np.array(digits.images[labelled]),
-        digits.labels[labelled],
-        digits.classes,
-        settings.gan,
-        0,
-        folder / "gan",
-        silent,
-    )
-    synthetic = [folder / "synthetic" / str(index) for index in range(2)]
-    for index, place in enumerate(synthetic):
-        synthesise(gan, 6, index, place)
-    draws = make_draws(digits, 5, 10, 0.3, 2, 0)
-    return Study(settings, thick, tiny_digits, draws, classifier, {"finetune": synthetic}, folder / "evaluation")
+from gtl_core.training.classifier import load_classifier, predict
 
 
 @pytest.fixture(scope="module")
@@ -151,6 +65,8 @@ def test_the_verdict_compares_the_arms_that_validation_likes_best(studied: Study
     assert verdict["label"] == ("helps" if verdict["low"] > 0 else "harms" if verdict["high"] < 0 else "inconclusive")
     assert verdict["detectable"] > 0
     assert {row["arm"] for row in verdict["comparisons"]} == set(judged)
+    assert verdict["chosen_by"] == "balanced accuracy on the labelled validation part"
+    assert {row["validation_measure"] for row in rows} == {"balanced_accuracy"}
     assert "tiny-digits with 5 labelled images a class, over 2 draws and 200 test images" in verdict["scope"]
 
 
@@ -183,12 +99,12 @@ def test_the_test_part_is_opened_once_and_that_is_on_record(studied: Study):
 
 def test_labels_of_the_test_part_move_no_choice_and_no_classifier(studied: Study, tmp_path: Path):
     digits = ImageSet.load(studied.target)
-    turned = tmp_path / "tiny-digits"
-    with ImageSetWriter(turned, classes=digits.classes) as writer:
-        for row in range(len(digits)):
-            label, split = int(digits.labels[row]), str(digits.manifest["split"][row])
-            image = 255 - digits.images[row] if split == "test" else digits.images[row]
-            writer.add(image, label=9 - label if split == "test" else label, split=split, source_file=str(row))
+
+    def turned_in_test(row: int, split: str) -> tuple[np.ndarray, int]:
+        image, label = digits.images[row], int(digits.labels[row])
+        return (255 - image, 9 - label) if split == "test" else (image, label)
+
+    turned = copied(digits, tmp_path / "tiny-digits", turned_in_test)
     replace(studied, target=turned, folder=tmp_path / "evaluation").run()
     there, here = (
         json.loads((folder / "test_opened.json").read_text()) for folder in (studied.folder, tmp_path / "evaluation")
@@ -263,4 +179,18 @@ def test_an_evaluation_without_anything_to_compare_is_refused(studied: Study, tm
     lonely = experiment(("self_trained", "best_plus_gan"))
     with pytest.raises(InputError, match="no arm without a GAN can take part"):
         replace(studied, experiment=lonely, draws=draws, folder=tmp_path).run()
+    failed = replace(studied, synthetic={}, failures={"finetune": "it diverged"}, folder=tmp_path)
+    with pytest.raises(InputError, match=r"no synthetic sets to judge \(finetune: it diverged\)"):
+        failed.run()
     assert not list(tmp_path.iterdir())
+
+
+def test_a_strategy_that_failed_is_left_out_with_its_reason_and_the_others_go_on(studied: Study, tmp_path: Path):
+    folder = tmp_path / "evaluation"
+    shutil.copytree(studied.folder / "cells", folder / "cells")
+    replace(studied, failures={"freeze_d": "it diverged (draw 1)"}, folder=folder).run()
+    left_out = json.loads((folder / "verdict.json").read_text())["left_out"]
+    assert left_out == {
+        f"{arm}/freeze_d": "it diverged (draw 1)" for arm in ("transferred_gan", "best_plus_gan", "synthetic_only")
+    }
+    assert (folder / "arms.json").read_text() == (studied.folder / "arms.json").read_text()

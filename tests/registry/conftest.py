@@ -126,5 +126,6 @@ def evaluation(tmp_path_factory: pytest.TempPathFactory, tiny_digits: Path) -> P
         folder / "best",
     )
     write_json(folder / "verdict.json", {"label": "inconclusive", "difference": 0.01, "low": -0.02, "high": 0.04})
-    write_json(folder / "best" / "best.json", {"arm": "real_augmented", "draw": 0, "validation": 0.9})
+    chosen_by = "balanced accuracy on the labelled validation part"
+    write_json(folder / "best" / "best.json", {"arm": "real_augmented", "draw": 0, "chosen_by": chosen_by})
     return folder

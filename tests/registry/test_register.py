@@ -104,6 +104,12 @@ def test_the_first_version_that_passes_the_gate_becomes_champion_and_the_generat
     assert 0.2 < classifier["gate"]["challenger_score"] <= 1.0
 
 
+def test_a_versions_page_says_which_arm_it_is_and_by_what_it_was_chosen(registered: Registered):
+    name, version = registered.first[0]["name"], registered.first[0]["version"]
+    description = open_store(registered.homes).client.get_model_version(name, version).description
+    assert "arm real_augmented, chosen by balanced accuracy on the labelled validation part;" in description
+
+
 def test_a_version_that_misses_the_gain_stays_challenger_and_the_champion_stays(registered: Registered):
     assert [model["alias"] for model in registered.second] == ["challenger", "challenger"]
     gate = registered.second[0]["gate"]

@@ -168,6 +168,13 @@ def test_a_synthetic_copy_of_a_labelled_image_is_reported(digits, make_set, soun
     assert report.passed
 
 
+def test_synthetic_images_of_a_target_without_labelled_images_copy_none(digits, make_set, sound: ImageSet):
+    images = digits[0][600:900].copy()
+    images[5] = sound.images[17]
+    made = make_set(images, digits[1][600:900], name="made")
+    assert failed(validate_synthetic(made, sound, np.empty(0, np.int64))) == set()
+
+
 def test_a_report_reads_back_as_it_was_written(digits, make_set, tmp_path: Path):
     images = digits[0][:300].copy()
     images[250], images[3], images[4] = images[20], 0, images[5]
