@@ -3,7 +3,7 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: help setup demo test test-fast lint ui bench lock clean
+.PHONY: help setup demo test test-fast lint ui bench study lock clean
 
 help: ## Show what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -37,6 +37,9 @@ ui: $(READY) ## Open Dagster and MLflow together
 
 bench: $(READY) ## Measure training speed beside a plain PyTorch loop
 	$(BIN)/python benchmarks/training.py
+
+study: $(READY) ## Measure against the literature on MNIST and USPS, into docs/results.md: hours
+	$(BIN)/python -m benchmarks.study.run $(if $(DATA),--data $(DATA)) $(if $(CASES),--cases $(CASES))
 
 lock: ## Resolve the newest allowed versions with pip and write requirements.lock
 	folder=$$(mktemp -d) && trap 'rm -rf '$$folder EXIT && $(PYTHON) -m venv $$folder \
