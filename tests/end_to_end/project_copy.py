@@ -25,6 +25,20 @@ evaluation:
   bootstrap: 200
 """
 
+UNLABELLED = """\
+name: {name}
+source: {{dataset: typeset-digits}}
+target: {{dataset: handwritten-digits, labelled_per_class: 0, use_unlabelled: true}}
+image: {{size: 16, channels: 1}}
+transfer: {{strategies: [{{name: translate, width: 8, batch: 16, steps: 20, bank_per_class: 20}}]}}
+synthesis: {{per_class: 20}}
+classifier: {{width: 8, steps: 40, source_steps: 60, batch: 32}}
+evaluation:
+  arms: [source_only, self_trained, info_max, real, best_plus_gan, adapted, synthetic_only]
+  draws: 2
+  bootstrap: 200
+"""
+
 
 @dataclass(frozen=True)
 class Project:
@@ -35,6 +49,10 @@ class Project:
     def experiment(self, name: str, *, target: str = "handwritten-digits", steps: int = 40) -> None:
         """Writes a small experiment file."""
         (self.root / "experiments" / f"{name}.yaml").write_text(TINY.format(name=name, target=target, steps=steps))
+
+    def unlabelled_experiment(self, name: str) -> None:
+        """Writes a small experiment file whose target has no labels."""
+        (self.root / "experiments" / f"{name}.yaml").write_text(UNLABELLED.format(name=name))
 
     def start(self, *arguments: str) -> subprocess.Popen[str]:
         """Starts `gtl` without waiting for it."""

@@ -64,6 +64,30 @@ def test_an_unchanged_experiment_reuses_every_stage(project: Project, first_run:
     assert again["dagster_run_id"] != first_run["dagster_run_id"]
 
 
+def test_a_target_without_labels_gets_a_verdict_and_a_translator_that_is_registered(project: Project) -> None:
+    project.unlabelled_experiment("blind")
+    run = project.json("run", "blind")
+    stages = {stage["name"]: stage for stage in run["stages"]}
+    assert sorted(stages) == sorted(STAGES)
+    assert not (project.root / "artifacts" / "blind" / "source_gan").exists()
+    arms = {arm["arm"] for arm in run["arms"]}
+    assert arms == {
+        "source_only",
+        "self_trained",
+        "info_max",
+        "best_plus_gan/translate",
+        "adapted/translate",
+        "synthetic_only/translate",
+    }
+    assert run["verdict"]["left_out"] == {"real": "there are no labelled target images"}
+    assert [(model["name"], model["alias"]) for model in run["models"]] == [
+        ("gtl-blind-classifier", "champion"),
+        ("gtl-blind-generator", "champion"),
+    ]
+    checked = project.json("lineage", "gtl-blind-generator@champion", "--verify")
+    assert {check["state"] for check in checked["checks"]} == {"same"}
+
+
 def test_a_changed_evaluation_reuses_the_gans(project: Project, first_run: Any) -> None:
     path = project.root / "experiments" / "tiny.yaml"
     original = path.read_text()
