@@ -10,7 +10,7 @@ from benchmarks.study.cases import Case, Published
 from benchmarks.study.results import Record, Row, resolved
 from gtl_core.config import Experiment
 from gtl_core.data.draws import Draw
-from gtl_core.evaluation.arms import PLAIN_ARMS
+from gtl_core.evaluation.arms import PLAIN_ARMS, POOL_ARMS
 from gtl_core.evaluation.held_out import OPENED, Predictions
 from gtl_core.evaluation.scores import image_weights
 from gtl_core.evaluation.statistics import two_level_paired_bootstrap
@@ -22,10 +22,8 @@ from gtl_core.training.parallel import worker_count
 from pipelines.reporting import verdict_sentence
 from pipelines.stages import Chain
 
-UNTRAINED = "source_only"
-"""The arm that costs nothing beyond the source classifier, which all arms share."""
-LEARNS_FROM_POOL = "self_trained"
-"""The arm without a GAN that may learn from the unlabelled pool."""
+UNTRAINED = ("source_only", "adapted")
+"""The arms whose classifiers are there before the evaluation: the source's, and one that a strategy has trained."""
 
 
 def measure(
@@ -57,7 +55,7 @@ def measure(
     arms = read_json(evaluation.path / "arms.json")
     verdict = read_json(evaluation.path / "verdict.json")
     choices = read_json(evaluation.path / OPENED)["choices"]
-    trained = sum(len(arm["draws"]) for arm in arms if arm["arm"] != UNTRAINED)
+    trained = sum(len(arm["draws"]) for arm in arms if arm["arm"].split("/")[0] not in UNTRAINED)
     again = before is not None and evaluation.reused and before["evaluation"] == evaluation.key
     stamp: dict[str, Any] = before["measured"] if before and again else {**measured, "workers": worker_count(trained)}
     record: Record = {
@@ -95,7 +93,7 @@ def _row(
         published: numbers to stand beside.
     """
     kind, _, strategy = arm["arm"].partition("/")
-    pool = case.experiment.target.use_unlabelled and (kind == LEARNS_FROM_POOL or kind not in PLAIN_ARMS)
+    pool = case.experiment.target.use_unlabelled and (kind in POOL_ARMS or kind not in PLAIN_ARMS)
     return {
         "case": case.name,
         "arm": kind,
@@ -106,7 +104,7 @@ def _row(
         "low": percent(arm["low"]),
         "high": percent(arm["high"]),
         "draws": len(arm["draws"]),
-        "seconds": round(gan_seconds(strategy, made) + (0.0 if kind == UNTRAINED else training), 1),
+        "seconds": round(gan_seconds(strategy, made) + (0.0 if kind in UNTRAINED else training), 1),
         "published": [{"method": row.method, "value": row.value, "source": row.source} for row in published] or None,
     }
 

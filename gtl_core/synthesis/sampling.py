@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import quote
 
 import numpy as np
+import numpy.typing as npt
 import torch
+from torch import nn
 
 from gtl_core.data.pictures import contact_sheet, save_png
 from gtl_core.data.writer import ImageSetWriter
@@ -58,13 +61,9 @@ def synthesise(
         "seed": seed,
     }
     reported = time.monotonic()
-    with (
-        ImageSetWriter(folder, gan.classes, card, {"generator_sha256": str, "seed": int, "class": str}) as writer,
-        torch.inference_mode(),
-    ):
-        for part, part_labels in zip(latents.split(BATCH), labels.split(BATCH), strict=True):
-            images = to_uint8(generator(part.to(place), part_labels.to(place))).cpu().contiguous().numpy()
-            for image, label in zip(images, part_labels.tolist(), strict=True):
+    with ImageSetWriter(folder, gan.classes, card, {"generator_sha256": str, "seed": int, "class": str}) as writer:
+        for images, part_labels in drawn(generator, latents, labels, place):
+            for image, label in zip(images, part_labels, strict=True):
                 name = gan.classes[label]
                 writer.add(
                     image,
@@ -80,6 +79,26 @@ def synthesise(
     rows = np.concatenate([np.arange(shown) + label * per_class for label in range(len(gan.classes))])
     save_png(folder / "samples.png", contact_sheet(made.images[rows], columns=shown))
     return made
+
+
+def drawn(
+    generator: nn.Module, latents: torch.Tensor, labels: torch.Tensor, place: torch.device
+) -> Iterator[tuple[npt.NDArray[np.uint8], list[int]]]:
+    """Images of latents, batch by batch.
+
+    Args:
+        generator: in evaluation mode.
+        latents: float (N, Z).
+        labels: int64 (N,).
+        place: the generator's device.
+
+    Yields:
+        uint8 (B, C, S, S), and their labels.
+    """
+    for part, part_labels in zip(latents.split(BATCH), labels.split(BATCH), strict=True):
+        with torch.inference_mode():
+            images = to_uint8(generator(part.to(place), part_labels.to(place)))
+        yield images.cpu().contiguous().numpy(), part_labels.tolist()
 
 
 def picture_name(class_name: str, index: int) -> str:

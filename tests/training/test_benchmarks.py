@@ -1,0 +1,45 @@
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+BENCHMARKS = Path(__file__).resolve().parents[2] / "benchmarks"
+
+
+def printed(name: str, *options: str) -> Any:
+    """The one JSON object that a benchmark prints."""
+    command = [
+        sys.executable,
+        str(BENCHMARKS / name),
+        "--json",
+        "--width",
+        "8",
+        "--size",
+        "16",
+        "--rounds",
+        "1",
+        *options,
+    ]
+    return json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
+
+
+def test_training_benchmark_prints_one_json_object_with_both_speeds_and_the_ceiling():
+    result = printed("training.py", "--steps", "2")
+    assert result["precision"] in ("bf16", "fp32")
+    assert result["images_per_second"] > 0
+    assert result["plain_images_per_second"] > 0
+    assert 0 < result["ceiling_share"] < 1
+    assert (result["width"], result["size"]) == (8, 16)
+
+
+@pytest.mark.parametrize("architecture", ["dcgan", "fully_connected", "translator"])
+def test_sampling_benchmark_prints_one_json_object_with_the_rate_of_bare_passes_beside_it(architecture):
+    result = printed("sampling.py", "--images", "100", "--architecture", architecture)
+    assert result["images_per_second"] > 0
+    assert result["ratio"] == pytest.approx(result["images_per_second"] / result["bare_images_per_second"], rel=0.01)
+    assert result["encoded_images_per_second"] > 0
