@@ -51,7 +51,8 @@ def measure(
     generator, place = checkpoint.averaged_generator(), device()
     latents = torch.randn((images, spec.latent), generator=torch.Generator().manual_seed(0))
     labels = torch.arange(len(CLASSES)).repeat_interleave(images // len(CLASSES))
-    there = [(part.to(place), own.to(place)) for part, own in zip(latents.split(BATCH), labels.split(BATCH), strict=True)]
+    pairs = zip(latents.split(BATCH), labels.split(BATCH), strict=True)
+    there = [(part.to(place), own.to(place)) for part, own in pairs]
 
     def bare() -> None:
         with torch.inference_mode():

@@ -12,7 +12,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from gtl_core.data.draws import Draw, make_draws
-from gtl_core.data.image_set import ImageSet
+from gtl_core.data.image_set import UNLABELLED, ImageSet
 from gtl_core.errors import InputError
 
 PARTS = ("labelled", "unlabelled", "validation", "test")
@@ -30,6 +30,13 @@ def image_set(labels: list[int], splits: list[str], groups: list[str], pixels: l
 def plain(per_class: int, classes: int = 3, split: str = "") -> ImageSet:
     count = per_class * classes
     return image_set([i % classes for i in range(count)], [split] * count, [""] * count, list(range(count)))
+
+
+def without_labels(images: ImageSet, rows: np.ndarray) -> ImageSet:
+    """The set with the labels of those rows taken away that may be without one."""
+    labels = images.labels.copy()
+    labels[rows[images.manifest["split"].iloc[rows].isin(["train", ""])]] = UNLABELLED
+    return replace(images, manifest=images.manifest.assign(label=labels))
 
 
 @st.composite
@@ -194,6 +201,61 @@ def test_without_labelled_images_too_few_for_validation_or_for_the_pool_are_told
         make_draws(images, 0, 21, 0.3, draws=1, seed=0)
     with pytest.raises(InputError, match="no image is left to learn from beside 40 for validation and 20 for test"):
         make_draws(images, 0, 20, 0.3, draws=1, seed=0)
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    images=sets(),
+    seed=st.integers(0, 5),
+    labelled=st.integers(0, 2),
+    validation=st.integers(1, 2),
+    lost=st.lists(st.booleans(), min_size=120, max_size=120),
+)
+def test_images_without_label_are_in_the_pool_and_nothing_is_learned_or_judged_by_them(
+    images: ImageSet, seed: int, labelled: int, validation: int, lost: list[bool]
+) -> None:
+    images = without_labels(images, np.flatnonzero(lost[: len(images)]))
+    unlabelled = np.flatnonzero(images.labels == UNLABELLED)
+    try:
+        draws = make_draws(images, labelled, validation, 0.3, draws=2, seed=seed)
+    except InputError:
+        assume(False)
+    for draw in draws:
+        judging = [draw.labelled, draw.test, *([draw.validation] if labelled else [])]
+        assert not np.intersect1d(np.concatenate(judging), unlabelled).size
+        assert np.bincount(images.labels[draw.labelled], minlength=2).tolist() == [labelled] * 2
+        assert len(draw.validation) == 2 * validation
+        # Left out of the pool is only what shares a picture or a group with an image that judges.
+        kept = np.concatenate([draw.unlabelled, draw.validation, draw.test])
+        judges = images.manifest.iloc[np.concatenate([draw.test, draw.validation, images.indices("val")])]
+        for row in np.setdiff1d(unlabelled, kept):
+            alone = plain_units(images, int(row), judges)
+            assert not alone, row
+
+
+def test_without_labelled_images_the_pool_and_validation_may_be_all_without_label() -> None:
+    images = image_set([0, 1] * 30, ["train"] * 40 + ["test"] * 20, [""] * 60, list(range(60)))
+    blind = without_labels(images, np.arange(40))
+    for draw, seeing in zip(
+        make_draws(blind, 0, 5, 0.3, draws=3, seed=1), make_draws(images, 0, 5, 0.3, draws=3, seed=1), strict=True
+    ):
+        assert all(np.array_equal(getattr(draw, part), getattr(seeing, part)) for part in PARTS)
+        assert (len(draw.validation), len(draw.unlabelled), len(draw.test)) == (10, 30, 20)
+
+
+def test_without_a_test_part_only_labelled_images_are_held_out() -> None:
+    images = without_labels(plain(50), np.arange(60, 150))
+    for labelled in (0, 5):
+        draw = make_draws(images, labelled, 5, 0.3, draws=1, seed=1)[0]
+        assert len(draw.test) == 18
+        assert draw.test.max() < 60
+        assert set(range(60, 150)) <= set(draw.unlabelled) | (set() if labelled else set(draw.validation))
+
+
+def test_labelled_images_of_a_training_part_without_labels_are_refused_with_what_to_do() -> None:
+    images = image_set([0, 1] * 30, ["train"] * 40 + ["test"] * 20, [""] * 60, list(range(60)))
+    with pytest.raises(InputError, match="no image of its training part has a label, and labelled_per_class is 3; mak"):
+        make_draws(without_labels(images, np.arange(40)), 3, 2, 0.3, draws=1, seed=0)
 
 
 @pytest.mark.parametrize("labelled", [2, 0])

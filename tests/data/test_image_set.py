@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gtl_core.data.image_set import MANIFEST_COLUMNS, ImageSet, ImageSetWriter, fitted
+from gtl_core.data.image_set import MANIFEST_COLUMNS, UNLABELLED, ImageSet, ImageSetWriter, fitted
 from gtl_core.data.pictures import class_sheet, contact_sheet, save_png
 from gtl_core.errors import InputError
 
@@ -87,10 +87,43 @@ def test_a_set_of_no_image_is_refused(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("wrong", [{"label": 2}, {"label": -1}, {"label": 0, "split": "exam"}])
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"label": 2},
+        {"label": -2},
+        {"label": -1, "split": "val"},
+        {"label": -1, "split": "test"},
+        {"label": 0, "split": "exam"},
+    ],
+)
 def test_the_writer_refuses_labels_and_splits_that_do_not_exist(tmp_path: Path, wrong: dict[str, object]) -> None:
     with pytest.raises(ValueError, match=r"label|split"), ImageSetWriter(tmp_path / "s", ("cat", "dog")) as writer:
         writer.add(noise(1)[0], **wrong)  # type: ignore[arg-type]
+
+
+def test_images_without_label_are_read_back_so_and_no_source_learns_from_them(tmp_path: Path) -> None:
+    made = written(tmp_path / "pets", noise(5), [0, UNLABELLED, 1, UNLABELLED, 1])
+    assert made.labels.tolist() == [0, -1, 1, -1, 1]
+    assert made.training_rows().tolist() == [0, 2, 4]
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "problem"),
+    [
+        ("split", "test", "an image of its val or test part has no label"),
+        ("split", "val", "an image of its val or test part has no label"),
+        ("label", -2, r"a label is outside 0\.\.1"),
+    ],
+)
+def test_an_image_without_label_that_should_judge_makes_a_set_damaged(
+    tmp_path: Path, column: str, value: str | int, problem: str
+) -> None:
+    manifest = written(tmp_path / "s", noise(3), [0, UNLABELLED, 1]).manifest
+    manifest.loc[1, column] = value
+    manifest.to_parquet(tmp_path / "s" / "manifest.parquet")
+    with pytest.raises(InputError, match=problem):
+        ImageSet.load(tmp_path / "s")
 
 
 def test_further_columns_stand_beside_the_usual_ones(tmp_path: Path) -> None:
@@ -155,3 +188,10 @@ def test_a_sheet_by_class_has_a_row_for_each_class_and_is_the_same_file_every_ti
         save_png(tmp_path / name, class_sheet(images, labels, columns=4))
     assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()
     assert class_sheet(images, labels, columns=4).height == contact_sheet(images[:3], 1).height
+
+
+def test_a_sheet_by_class_shows_images_without_label_in_a_last_row_of_their_own() -> None:
+    images = noise(6)
+    sheet = class_sheet(images, np.array([UNLABELLED, 0, 1, UNLABELLED, 0, 1]), columns=2)
+    expected = contact_sheet(images[[1, 4, 2, 5, 0, 3]], columns=2)
+    assert np.array_equal(np.asarray(sheet), np.asarray(expected))

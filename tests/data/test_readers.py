@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
-from gtl_core.data.image_set import ImageSet
+from gtl_core.data.image_set import UNLABELLED, ImageSet
 from gtl_core.data.importing import import_images
 from gtl_core.errors import InputError
 
@@ -248,6 +248,145 @@ def test_a_parquet_label_beyond_the_named_classes_is_out_of_range(tmp_path: Path
 def test_a_parquet_file_without_images_is_refused(tmp_path: Path, home: Path) -> None:
     pq.write_table(pa.table({"text": ["a"], "label": [0]}), tmp_path / "set.parquet")
     with pytest.raises(InputError, match="a column of structs with bytes"):
+        imported(tmp_path / "set.parquet", home)
+
+
+@pytest.mark.parametrize("name", ["unlabelled", "unlabeled", "Unlabelled"])
+@pytest.mark.parametrize("packed", [False, True])
+def test_a_folder_of_unlabelled_images_in_the_place_of_a_class_is_no_class(
+    name: str, packed: bool, tmp_path: Path, home: Path
+) -> None:
+    files = {
+        f"train/{name}/lot-a/0.png": PIXELS[0],
+        "train/dog/1.png": PIXELS[1],
+        "test/cat/2.png": PIXELS[2],
+        "test/zebra/3.png": PIXELS[3],
+    }
+    if packed:
+        with zipfile.ZipFile(tmp_path / "files.zip", "w") as archive:
+            for path, pixels in files.items():
+                archive.writestr(f"top/{path}", encoded(pixels))
+    else:
+        for path, pixels in files.items():
+            (tmp_path / "files" / path).parent.mkdir(parents=True, exist_ok=True)
+            (tmp_path / "files" / path).write_bytes(encoded(pixels))
+    images = imported(tmp_path / ("files.zip" if packed else "files"), home)
+    assert images.classes == ("cat", "dog", "zebra")
+    found = {
+        Path(row.source_file).name: (row.label, row.split, row.group)
+        for row in images.manifest.itertuples()
+    }
+    assert found == {
+        "0.png": (UNLABELLED, "train", "lot-a"),
+        "1.png": (1, "train", ""),
+        "2.png": (0, "test", ""),
+        "3.png": (2, "test", ""),
+    }
+
+
+def test_a_folder_of_unlabelled_images_beside_classes_or_beside_parts_is_there_to_train_on(
+    folder: Path, tmp_path: Path, home: Path
+) -> None:
+    (folder / "class-2").rename(folder / "unlabelled")
+    beside_classes = imported(folder, home)
+    assert (beside_classes.classes, set(beside_classes.manifest["split"])) == (("class-0", "class-1"), {""})
+    assert np.bincount(beside_classes.labels + 1).tolist() == [4, 4, 4]
+
+    outer = tmp_path / "outer"
+    outer.mkdir()
+    (folder / "unlabelled").rename(outer / "unlabelled")
+    folder.rename(outer / "test")
+    beside_parts = import_images("beside-parts", outer, home)
+    assert (beside_parts.classes, len(beside_parts.indices("test"))) == (("class-0", "class-1"), 8)
+    assert set(beside_parts.labels[beside_parts.indices("train")]) == {UNLABELLED}
+
+
+@pytest.mark.parametrize("part", ["val", "test"])
+def test_unlabelled_images_in_a_part_that_judges_are_refused(
+    part: str, folder: Path, tmp_path: Path, home: Path
+) -> None:
+    outer = tmp_path / "outer"
+    (outer / "train" / "a").mkdir(parents=True)
+    (outer / "train" / "a" / "x.png").write_bytes(encoded(PIXELS[0]))
+    folder.rename(outer / part)
+    (outer / part / "class-2").rename(outer / part / "unlabelled")
+    with pytest.raises(InputError, match=rf"^{part}/unlabelled/02.png has no label and is in the {part} part") as caught:
+        imported(outer, home)
+    assert "\n" not in str(caught.value)
+    assert nothing_written(home)
+
+
+def test_nothing_but_unlabelled_images_is_refused_with_what_to_add(folder: Path, tmp_path: Path, home: Path) -> None:
+    (tmp_path / "unlabelled").mkdir()
+    for path in sorted(folder.rglob("*.png")):
+        path.rename(tmp_path / "unlabelled" / path.name)
+    (tmp_path / "train").mkdir()
+    np.savez(tmp_path / "set.npz", images=PIXELS, labels=np.full(12, -1))
+    write_parquet(tmp_path / "set.parquet", [None] * 12)
+    for path in (tmp_path / "unlabelled", tmp_path / "set.npz", tmp_path / "set.parquet"):
+        with pytest.raises(InputError, match=r"no image in it has a label.*add a small labelled test part, such as"):
+            imported(path, home)
+    (tmp_path / "alone" / "train").mkdir(parents=True)
+    (tmp_path / "unlabelled").rename(tmp_path / "alone" / "train" / "unlabelled")
+    with pytest.raises(InputError, match="no image in it has a label"):
+        imported(tmp_path / "alone", home)
+    assert nothing_written(home)
+
+
+def test_the_npz_label_minus_one_is_no_label_and_no_class(tmp_path: Path, home: Path) -> None:
+    train = np.array([-1, 7, -1, 3, -1, -1, -1, -1])
+    np.savez(
+        tmp_path / "set.npz",
+        train_images=PIXELS[:8],
+        train_labels=train,
+        test_images=PIXELS[8:],
+        test_labels=np.array([3, 7, 5, 5]),
+    )
+    images = imported(tmp_path / "set.npz", home)
+    assert images.classes == ("3", "5", "7")
+    assert images.labels.tolist() == [-1, 2, -1, 0, -1, -1, -1, -1, 0, 2, 1, 1]
+    assert np.array_equal(images.images[:, 0], PIXELS)
+
+
+def test_npz_test_images_without_label_are_refused(tmp_path: Path, home: Path) -> None:
+    np.savez(
+        tmp_path / "set.npz",
+        train_images=PIXELS[:8],
+        train_labels=LABELS[:8],
+        test_images=PIXELS[8:],
+        test_labels=np.array([0, 1, -1, 2]),
+    )
+    with pytest.raises(InputError, match=r"set.npz#test_images/2 has no label and is in the test part"):
+        imported(tmp_path / "set.npz", home)
+    assert nothing_written(home)
+
+
+@pytest.mark.parametrize(
+    ("train", "test", "names", "classes"),
+    [
+        ([None, 2, -1], [2, 5, 5], None, ("2", "5")),
+        ([None, 1, -1], [0, 1, 1], ["nought", "one"], ("nought", "one")),
+        ([None, "dog", None], ["cat", "dog", "dog"], None, ("cat", "dog")),
+        ([None, None, None], ["cat", "dog", "dog"], None, ("cat", "dog")),
+    ],
+)
+def test_an_empty_parquet_label_is_no_label_and_no_class(
+    train: list[Any], test: list[Any], names: list[str] | None, classes: tuple[str, ...], tmp_path: Path, home: Path
+) -> None:
+    write_parquet(tmp_path / "train.parquet", train, names)
+    write_parquet(tmp_path / "validation.parquet", test, names)
+    images = imported(tmp_path, home)
+    assert images.classes == classes
+    value: dict[Any, int] = {name: label for label, name in enumerate(classes)}
+    value |= {int(name): label for name, label in value.items() if name.isdigit()} | {None: -1, -1: -1}
+    value |= dict(enumerate(range(len(names)))) if names else {}
+    assert images.labels.tolist() == [value[label] for label in [*train, *test]]
+    assert images.manifest["split"].tolist() == ["train"] * 3 + ["val"] * 3
+
+
+def test_a_parquet_class_called_unlabelled_is_refused(tmp_path: Path, home: Path) -> None:
+    write_parquet(tmp_path / "set.parquet", ["dog", "cat", "unlabelled"])
+    with pytest.raises(InputError, match="'unlabelled' stands as a class; leave the label of such images empty"):
         imported(tmp_path / "set.parquet", home)
 
 

@@ -24,7 +24,7 @@ ASSETS = {
     "data_validation": ("data", {"greatexpectations"}, {"source_images", "target_images"}, None),
     "draws": ("data", {"pandas"}, {"data_validation"}, None),
     "source_gan": ("gan", {"torch"}, {"data_validation"}, "training"),
-    "transferred_gans": ("gan", {"torch"}, {"source_gan", "draws"}, "training"),
+    "transferred_gans": ("gan", {"torch"}, {"source_gan", "source_classifier", "draws"}, "training"),
     "synthetic_images": ("gan", {"torch", "pandas"}, {"transferred_gans"}, "training"),
     "source_classifier": ("classifiers", {"torch"}, {"data_validation"}, "training"),
     "evaluation": ("classifiers", {"torch", "pandas"}, {"synthetic_images", "source_classifier", "draws"}, "training"),
