@@ -27,10 +27,10 @@ def test_the_protocols_of_the_literature_are_all_there():
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
-def test_a_case_is_measured_in_accuracy_over_five_draws_of_28_pixels(case):
+def test_a_case_with_a_goal_is_measured_in_accuracy_over_five_draws_of_28_pixels(case):
     experiment = case.experiment
     assert experiment.promotion.metric == "accuracy"
-    assert experiment.evaluation.draws == 5
+    assert experiment.evaluation.draws == 5 or not case.goals
     assert (experiment.image.size, experiment.image.channels) == (28, 1)
     assert {experiment.source.dataset, experiment.target.dataset} <= set(FILES)
 
