@@ -25,7 +25,7 @@ from gtl_core.progress import OnProgress, Progress, silent
 from gtl_core.training.augment import augment
 from gtl_core.training.batches import Batches, Pool
 from gtl_core.training.information import mutual_information
-from gtl_core.training.runtime import autocast, device, suitable_threads, to_unit_range
+from gtl_core.training.runtime import autocast, device, keep_memory, suitable_threads, to_unit_range
 
 CHECKPOINTS = (0.4, 0.6, 0.8, 1.0)
 """Shares of the steps after which a classifier is judged, where a judge is given."""
@@ -123,6 +123,7 @@ def train_classifier(
     Returns:
         The classifier, on the training device and in evaluation mode.
     """
+    keep_memory()
     place = device()
     model = _placed(copy.deepcopy(start), place).train()
     average = copy.deepcopy(model).eval()

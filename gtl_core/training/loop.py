@@ -21,7 +21,7 @@ from gtl_core.progress import OnProgress, Progress
 from gtl_core.training.checkpoint import CurveRow, GanCheckpoint
 from gtl_core.training.health import drawn_spread, finite, suspicious, trouble
 from gtl_core.training.interrupts import deferred_interrupts
-from gtl_core.training.runtime import autocast, device, to_uint8
+from gtl_core.training.runtime import autocast, device, keep_memory, to_uint8
 
 FINAL = "gan.safetensors"
 LAST = "last.safetensors"
@@ -120,6 +120,7 @@ def run_training(
         Diverged: the training went wrong a second time.
         KeyboardInterrupt: Ctrl-C was pressed; the checkpoint is written.
     """
+    keep_memory()
     start = replace(start, recipe=recipe)
     current = _resumed(folder / LAST, recipe) or start
     if current.step == 0 and current.learning_rate_factor == 1.0:
@@ -186,8 +187,8 @@ def _second_try(
         for left in (LAST, GOOD):
             (folder / left).unlink(missing_ok=True)
         raise Diverged(
-            f"{task}: {seen} at step {step}, with a third of the learning rates too; lower "
-            "gan.learning_rate_discriminator and gan.learning_rate_generator, or give it more images"
+            f"{task}: {seen} at step {step}, with a third of the learning rates too; lower its learning rates, or give "
+            "it more images"
         )
     good = _resumed(folder / GOOD, start.recipe) or start
     again = replace(good, learning_rate_factor=current.learning_rate_factor * _SLOWER)
