@@ -42,7 +42,8 @@ def load_pair(experiment: Experiment, data_home: Path) -> tuple[ImageSet, ImageS
 
     Raises:
         InputError: a set is not there or damaged, its channels are not the experiment's, it has fewer than two
-            classes, or the target has too few images in a class for the draws that are asked for.
+            classes, the source has no labels, or the target has too few images in a class for the draws that are
+            asked for.
     """
     source, target = (find(data_home, part.dataset) for part in (experiment.source, experiment.target))
     wanted = experiment.image.channels
@@ -54,6 +55,8 @@ def load_pair(experiment: Experiment, data_home: Path) -> tuple[ImageSet, ImageS
             )
         if len(images.classes) < 2:
             raise InputError(f"{images.name} has one class only; a classifier needs two at least")
+    if not len(source.training_rows()):
+        raise InputError(f"{source.name} has no labelled image to learn from; a source needs labels")
     # Making the draws is the one check of "enough images" that cannot differ from making them later.
     make_draws(
         target,

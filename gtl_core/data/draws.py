@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from gtl_core.data.image_set import ImageSet
+from gtl_core.data.image_set import UNLABELLED, ImageSet
 from gtl_core.errors import InputError
 from gtl_core.files import read_json, write_json
 
@@ -25,7 +25,7 @@ class Draw:
     Attributes:
         seed: seed of what is trained on this draw; differs from draw to draw.
         labelled: rows whose labels may be trained on: exactly as many a class as were asked for.
-        unlabelled: the rest of the training part, whose labels may not be looked at.
+        unlabelled: the rest of the training part, whose labels may not be looked at, with all images that have none.
         validation: rows that choices are made on: exactly as many a class as were asked for, or, where no row is
             labelled, so many times the number of classes, of whichever classes.
         test: rows that the evaluation opens once; the same in all draws.
@@ -62,20 +62,24 @@ def make_draws(
     the set's own, or else a stratified share of units, the same for all draws. Validation images come from the set's
     own `val` part where it has one.
 
+    Images without label are in the pool; labelled rows, the test part, and the validation images of a draw with
+    labelled rows are drawn among the others.
+
     With no labelled images nothing is stratified: which image goes where does not depend on any label, as it could not
-    where there are none.
+    where there are none. Validation images then may be without label too.
 
     Args:
         images: the target set.
         labelled_per_class: labelled images in each class; may be 0.
         validation_per_class: validation images in each class; with no labelled images, in all divided by classes.
         test_fraction: share of each class that is held out where the set has no test part; with no labelled images,
-            share of all images.
+            share of all images that have a label.
         draws: how many draws.
         seed: of everything that is drawn.
 
     Raises:
-        InputError: a class has too few images, or too few units that can be kept apart.
+        InputError: a class has too few images, or too few units that can be kept apart; or labelled images are asked
+            for and the training part has none.
     """
     units = _units(images)
     test = images.indices("test")
@@ -83,7 +87,7 @@ def make_draws(
     training = np.sort(np.concatenate([images.indices("train"), images.indices("")]))
     if not len(test):
         rng = np.random.default_rng([seed, _TEST_STREAM])
-        free = np.setdiff1d(training, _sharing(units, official_validation, training))
+        free = _having_labels(images, np.setdiff1d(training, _sharing(units, official_validation, training)))
         if labelled_per_class:
             test = _held_out(images, free, test_fraction, rng)
         else:
@@ -93,6 +97,12 @@ def make_draws(
     training = np.setdiff1d(training, _sharing(units, test, training))
     official_validation = np.setdiff1d(official_validation, _sharing(units, test, official_validation))
     training = np.setdiff1d(training, _sharing(units, official_validation, training))
+    known = _having_labels(images, training)
+    if labelled_per_class and len(training) and not len(known):
+        raise InputError(
+            f"{images.name}: no image of its training part has a label, and labelled_per_class is "
+            f"{labelled_per_class}; make it 0 and use_unlabelled true, or label some images"
+        )
 
     result = []
     for draw in range(draws):
@@ -108,19 +118,19 @@ def make_draws(
                     f"{len(test)} for test; lower validation_per_class, or import more images"
                 )
         elif len(official_validation):
-            labelled = _take(images, training, units, labelled_per_class, rng, "labelled_per_class")
+            labelled = _take(images, known, units, labelled_per_class, rng, "labelled_per_class")
             validation = _take(images, official_validation, units, validation_per_class, rng, "validation_per_class")
             unlabelled = np.setdiff1d(training, labelled)
         else:
             _require_every_class(
                 images,
-                training,
+                known,
                 labelled_per_class + validation_per_class,
                 "training",
                 f"labelled_per_class {labelled_per_class} and validation_per_class {validation_per_class}",
             )
-            labelled = _take(images, training, units, labelled_per_class, rng, "labelled_per_class")
-            rest = np.setdiff1d(training, _sharing(units, labelled, training))
+            labelled = _take(images, known, units, labelled_per_class, rng, "labelled_per_class")
+            rest = np.setdiff1d(known, _sharing(units, labelled, known))
             validation = _take(images, rest, units, validation_per_class, rng, "validation_per_class")
             unlabelled = np.setdiff1d(training, labelled)
             unlabelled = np.setdiff1d(unlabelled, _sharing(units, validation, unlabelled))
@@ -151,6 +161,11 @@ def _units(images: ImageSet) -> Indices:
     graph = coo_array((np.ones(len(rows), np.int8), (rows, columns)), shape=(total, total))
     found: Indices = connected_components(graph, directed=False)[1][:count].astype(np.int64)
     return found
+
+
+def _having_labels(images: ImageSet, rows: Indices) -> Indices:
+    """Those of `rows` that somebody has labelled."""
+    return np.setdiff1d(rows, np.flatnonzero(images.labels == UNLABELLED))
 
 
 def _sharing(units: Indices, rows: Indices, among: Indices) -> Indices:

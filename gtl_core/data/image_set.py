@@ -12,12 +12,12 @@ import numpy.typing as npt
 import pandas as pd
 
 from gtl_core.data.directory_hash import directory_md5
-from gtl_core.data.manifest import FILES, MANIFEST_COLUMNS, SPLITS
+from gtl_core.data.manifest import FILES, JUDGED_SPLITS, MANIFEST_COLUMNS, SPLITS, UNLABELLED
 from gtl_core.data.writer import ImageSetWriter
 from gtl_core.errors import InputError
 from gtl_core.files import read_json
 
-__all__ = ["MANIFEST_COLUMNS", "SPLITS", "ImageSet", "ImageSetWriter", "fitted"]
+__all__ = ["MANIFEST_COLUMNS", "SPLITS", "UNLABELLED", "ImageSet", "ImageSetWriter", "fitted"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,7 +28,7 @@ class ImageSet:
         name: name of the set, which is that of its folder.
         images: uint8 (N, C, H, W), memory-mapped where the set was loaded.
         manifest: N rows with `MANIFEST_COLUMNS`, in the order of the images.
-        classes: names; `label` is an index into them.
+        classes: names; `label` is an index into them, or `UNLABELLED`.
         card: what else is known: description, licence, origin.
         folder: where the set lies; None for a set that was put together in memory.
     """
@@ -68,7 +68,10 @@ class ImageSet:
 
     @property
     def labels(self) -> npt.NDArray[np.int64]:
-        """Class index of every image: int64 (N,)."""
+        """Class index of every image, `UNLABELLED` (-1) where it has none: int64 (N,).
+
+        As an index into `classes` -1 would mean the last class: leave such rows out first.
+        """
         return self.manifest["label"].to_numpy(dtype=np.int64)
 
     @property
@@ -90,9 +93,13 @@ class ImageSet:
         return np.flatnonzero((self.manifest["split"] == split).to_numpy()).astype(np.int64)
 
     def training_rows(self) -> npt.NDArray[np.int64]:
-        """Rows that a source is learned from, ascending: its training part, or all where it has none."""
+        """Rows that a source is learned from, ascending: the labelled ones of its training part.
+
+        Where it has no such part, the labelled ones of all.
+        """
         train = self.indices("train")
-        return train if len(train) else np.arange(len(self), dtype=np.int64)
+        rows = train if len(train) else np.arange(len(self), dtype=np.int64)
+        return np.setdiff1d(rows, np.flatnonzero(self.labels == UNLABELLED))
 
     @property
     def version(self) -> str:
@@ -117,8 +124,11 @@ def _problem(images: npt.NDArray[Any], manifest: pd.DataFrame, classes: Sequence
         return f"{len(images)} images but {len(manifest)} manifest rows"
     if not len(images):
         return "it holds no image"
-    if not manifest["label"].between(0, len(classes) - 1).all():
+    without = manifest["label"] == UNLABELLED
+    if not (without | manifest["label"].between(0, len(classes) - 1)).all():
         return f"a label is outside 0..{len(classes) - 1}"
+    if (without & manifest["split"].isin(JUDGED_SPLITS)).any():
+        return "an image of its val or test part has no label"
     unknown = sorted(set(manifest["split"]) - set(SPLITS))
     return f"unknown split {unknown[0]!r}" if unknown else ""
 

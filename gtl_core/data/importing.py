@@ -10,9 +10,10 @@ import numpy as np
 import numpy.typing as npt
 
 from gtl_core.data.decoding import BadImage, channels_of, decoded, prepared
-from gtl_core.data.image_set import ImageSet, ImageSetWriter
+from gtl_core.data.image_set import UNLABELLED, ImageSet, ImageSetWriter
+from gtl_core.data.manifest import JUDGED_SPLITS
 from gtl_core.data.readers.layouts import open_reader
-from gtl_core.data.readers.record import Record
+from gtl_core.data.readers.record import Reader, Record, means_unlabelled
 from gtl_core.errors import InputError
 from gtl_core.progress import OnProgress, Progress, silent
 
@@ -51,7 +52,8 @@ def import_images(
 
     Raises:
         InputError: the name is taken or impossible, the path cannot be read, an image is bad, sizes or channels are
-            mixed, or there are fewer than two classes. Nothing is written then.
+            mixed, there are fewer than two classes, or an image of the val or test part has no label. Nothing is
+            written then.
     """
     if not _NAME.fullmatch(name):
         raise InputError(
@@ -61,15 +63,17 @@ def import_images(
     if folder.exists() and not replace:
         raise InputError(f"there is an image set {name!r} already; choose another name, or replace it with --replace")
     reader = open_reader(path)
-    if len(reader.classes) < 2:
-        found = f"one class only ({reader.classes[0]})" if reader.classes else "no class"
-        raise InputError(f"{path}: {found}; a classifier needs two at least")
-
+    _require_classes(reader, path)
     shape = _Shape(size, channels)
     bad: list[str] = []
     reported = time.monotonic()
     with ImageSetWriter(folder, reader.classes, {"origin": path.name}) as writer:
         for step, record in enumerate(reader.records(), 1):
+            if record.label == UNLABELLED and record.split in JUDGED_SPLITS:
+                raise InputError(
+                    f"{record.source_file} has no label and is in the {record.split} part; only images to train on "
+                    "may have none, so label it or move it to the train part"
+                )
             try:
                 pixels = _pixels(record)
             except BadImage as error:
@@ -99,6 +103,20 @@ def import_images(
             writer.card["skipped"] = bad
     on_progress(Progress(f"import {name}", reader.total, reader.total))
     return ImageSet.load(folder)
+
+
+def _require_classes(reader: Reader, path: Path) -> None:
+    """Refuses files of fewer than two classes, and a class whose name says that it is none."""
+    if not reader.classes:
+        raise InputError(
+            f"{path}: no image in it has a label, and without any there is no verdict; "
+            "add a small labelled test part, such as test/CLASS/NAME.png beside train/unlabelled/NAME.png"
+        )
+    if len(reader.classes) < 2:
+        raise InputError(f"{path}: one class only ({reader.classes[0]}); a classifier needs two at least")
+    wrong = [name for name in reader.classes if means_unlabelled(name)]
+    if wrong:
+        raise InputError(f"{path}: {wrong[0]!r} stands as a class; leave the label of such images empty")
 
 
 class _Shape:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
+from gtl_core.data.manifest import UNLABELLED
 from gtl_core.files import atomic_path
 
 if TYPE_CHECKING:
@@ -53,15 +54,16 @@ def save_png(path: Path, image: Image) -> None:
 
 
 def class_sheet(images: npt.NDArray[np.uint8], labels: npt.NDArray[np.int64], columns: int = 16) -> Image:
-    """A contact sheet with a row a class, of images spread evenly over each class.
+    """A contact sheet with a row a class, of images spread evenly over each class; the last row is without label.
 
     Args:
         images: uint8 (N, C, H, W).
-        labels: int64 (N,); a class without images has no row.
+        labels: int64 (N,), `UNLABELLED` for none; a class without images has no row.
         columns: images of each class; a class with fewer leaves the rest of its row black.
     """
     chosen = []
-    for label in np.unique(labels):
+    found = np.unique(labels)
+    for label in (*found[found != UNLABELLED], *found[found == UNLABELLED]):
         rows = np.flatnonzero(labels == label)
         picked = rows[np.linspace(0, len(rows) - 1, min(columns, len(rows))).round().astype(np.int64)]
         row = np.zeros((columns, *images.shape[1:]), np.uint8)

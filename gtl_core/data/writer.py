@@ -15,7 +15,7 @@ from typing import Any, BinaryIO
 import numpy as np
 import numpy.typing as npt
 
-from gtl_core.data.manifest import MANIFEST_COLUMNS, SPLITS
+from gtl_core.data.manifest import JUDGED_SPLITS, MANIFEST_COLUMNS, SPLITS, UNLABELLED
 from gtl_core.errors import InputError
 from gtl_core.files import write_json
 
@@ -83,7 +83,7 @@ class ImageSetWriter:
 
         Args:
             image: uint8 (C, H, W), all of one shape.
-            label: index into the classes.
+            label: index into the classes; `UNLABELLED` for an image to train on that nobody has labelled.
             split: `train`, `val`, `test` or empty.
             group: what must stay on one side of a split, or empty.
             source_file: where the image came from, as a person would look for it.
@@ -95,10 +95,12 @@ class ImageSetWriter:
         """
         if image.dtype != np.uint8 or image.ndim != 3 or image.shape[0] not in (1, 3):
             raise ValueError(f"expected uint8 (1 or 3, H, W), got {image.dtype} {image.shape}")
-        if not 0 <= label < len(self.classes):
+        if label != UNLABELLED and not 0 <= label < len(self.classes):
             raise ValueError(f"label {label} is outside 0..{len(self.classes) - 1}")
         if split not in SPLITS:
             raise ValueError(f"split {split!r} is none of train, val, test and the empty one")
+        if label == UNLABELLED and split in JUDGED_SPLITS:
+            raise ValueError(f"an image of split {split} needs a label")
         if self._shape is None:
             self._shape = image.shape
             self._write_header()

@@ -8,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 
-from gtl_core.data.image_set import MANIFEST_COLUMNS, ImageSet
+from gtl_core.data.image_set import MANIFEST_COLUMNS, UNLABELLED, ImageSet
 from gtl_core.validation.report import CHECKS, Finding, failing_rows
 
 _CHECKED = ("schema", "ranges", "classes", "sizes", "blank_images", "class_balance")
@@ -57,6 +57,7 @@ def _row_table(images: ImageSet) -> pd.DataFrame:
     sides = rows[["width", "height"]]
     return rows.assign(
         row=range(len(rows)),
+        test_label=rows["label"].where(rows["split"] == "test"),
         enlarged=images.size / sides.min(axis=1),
         aspect=sides.max(axis=1) / sides.min(axis=1),
     )
@@ -65,20 +66,24 @@ def _row_table(images: ImageSet) -> pd.DataFrame:
 def _class_table(images: ImageSet, expected_classes: Sequence[str]) -> pd.DataFrame:
     """A row a class: its name, how many images it has in all, to train on and to test on, and its share of the largest.
 
-    Images without a split are there to train on. The share of a class without images is left open, so that the class
-    fails as missing and not as rare too.
+    Only labelled images are counted. Images without a split are there to train on. How many of the set's own classes
+    there are to train on is left open where none of them is labelled. The share of a class without images is left open
+    too, so that the class fails as missing and not as rare.
     """
     manifest = images.manifest
     names = [*images.classes, *(name for name in expected_classes if name not in images.classes)]
     counts = pd.crosstab(manifest["label"], manifest["split"]).reindex(range(len(names)), fill_value=0)
     total = counts.sum(axis=1)
-    training = [part for part in ("train", "") if part in counts]
+    train = counts[[part for part in ("train", "") if part in counts]].sum(axis=1)
+    to_train_on = manifest["split"].isin(("train", ""))
+    if to_train_on.any() and not train.any():
+        train = train.where(train.index >= len(images.classes))
     return pd.DataFrame(
         {
             "row": range(len(names)),
             "name": names,
             "images": total,
-            "train": counts[training].sum(axis=1),
+            "train": train,
             "test": counts.get("test", 0),
             "share": total.where(total > 0) / total.max(),
         }
@@ -105,7 +110,13 @@ def _row_suite(images: ImageSet) -> list[Any]:
             column="split", value_set=["train", "val", "test", ""], meta=_meta("schema", "split is not known")
         ),
         e.ExpectColumnValuesToBeBetween(
-            column="label", min_value=0, max_value=most, meta=_meta("ranges", f"label is not within 0 to {most}")
+            column="label",
+            min_value=UNLABELLED,
+            max_value=most,
+            meta=_meta("ranges", f"label is not within 0 to {most}, nor {UNLABELLED} for none"),
+        ),
+        e.ExpectColumnValuesToBeBetween(
+            column="test_label", min_value=0, meta=_meta("ranges", "an image of the test part has no label")
         ),
         e.ExpectColumnValuesToBeBetween(
             column="mean", min_value=0, max_value=1, meta=_meta("ranges", "mean is not within 0 to 1")

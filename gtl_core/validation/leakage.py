@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from gtl_core.data.image_set import ImageSet
+from gtl_core.data.image_set import UNLABELLED, ImageSet
 from gtl_core.validation.duplicates import SURE, Pairs, Rows, exact_duplicates, near_duplicates
 
 FailingRow = tuple[str, int, str, str, str]
@@ -43,7 +43,8 @@ def within_splits(images: ImageSet) -> Copies:
         for group in exact_duplicates(manifest["sha256"].iloc[rows]):
             first, *others = rows[group].tolist()
             for row in others:
-                differs = "" if labels[row] == labels[first] else f", which is labelled {_class(images, first)}"
+                same = labels[row] == labels[first] or UNLABELLED in (labels[row], labels[first])
+                differs = "" if same else f", which is labelled {_class(images, first)}"
                 copies.exact.append(_failing(images, row, f"the same image as {_name(images, first)}{differs}"))
         pairs = near_duplicates(images, rows, images, rows)
         ordered = Pairs(np.maximum(pairs.first, pairs.second), np.minimum(pairs.first, pairs.second), pairs.similarity)

@@ -28,13 +28,14 @@ class Check(NamedTuple):
 CHECKS: tuple[Check, ...] = (
     Check("schema", "critical", "The manifest has every column, a row an image, and well-formed hashes and splits."),
     Check("ranges", "critical", "Labels, sizes and pixel statistics lie where they can lie."),
-    Check("classes", "critical", "Every class has images to train on, and to test on where there is a test part."),
+    Check("classes", "critical", "Every class has images to train on, if labelled, and to test on in a test part."),
     Check("sizes", "warning", "No image was enlarged more than twofold, or is more than twice as long as wide."),
     Check("blank_images", "critical", "No image is blank or of one colour."),
     Check("class_balance", "warning", "The smallest class has at least a tenth of the images of the largest."),
     Check("exact_duplicates", "warning", "No image comes twice within a split."),
     Check("near_duplicates", "warning", "No image looks like another one re-encoded, shifted by a pixel, or noisier."),
     Check("split_leakage", "critical", "No image and no group stands in two of train, val and test."),
+    Check("source_labels", "warning", "Every image of the source has a label; those without are not learned from."),
     Check("source_target_overlap", "critical", "No image of the target is among the source's."),
 )
 """What `validate_experiment` checks, in the order of its findings."""

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from gtl_core.data.image_set import ImageSet
+from gtl_core.data.image_set import UNLABELLED, ImageSet
 from gtl_core.validation.expectations import manifest_findings
 from gtl_core.validation.leakage import between_sets, between_splits, unique_rows, within_splits
 from gtl_core.validation.report import CHECKS, COPIES, Check, Finding, ValidationReport, failing_rows
@@ -17,7 +18,10 @@ _CHECK = {check.name: check for check in CHECKS}
 
 
 def validate_set(images: ImageSet, expected_classes: Sequence[str] | None = None) -> ValidationReport:
-    """Validates one set: all of `CHECKS` but `source_target_overlap`.
+    """Validates one set: all of `CHECKS` but those that need a source and a target.
+
+    Images without label are checked like others, as far as no label is needed for it. Where the training part has no
+    labelled image at all, its classes are not asked for.
 
     Args:
         images: the set.
@@ -36,16 +40,24 @@ def validate_set(images: ImageSet, expected_classes: Sequence[str] | None = None
     return ValidationReport((*manifest_findings(images, expected_classes), *duplicates))
 
 
-def validate_experiment(source: ImageSet, target: ImageSet) -> ValidationReport:
+def validate_experiment(source: ImageSet, target: ImageSet, labelled: bool = True) -> ValidationReport:
     """Validates the source and the target of an experiment, and what they share: all of `CHECKS`.
 
     Where all classes of the target are among the source's, the others of the source count as missing from the target.
     Sets of different classes are taken as they are.
+
+    Args:
+        source: the source.
+        target: the target.
+        labelled: whether labels of the target may be looked at outside its test part. Where not, no finding depends on
+            them.
     """
+    target = target if labelled else _labelled_in_test_alone(target)
     subset = set(target.classes) <= set(source.classes)
     reports = [validate_set(source), validate_set(target, source.classes if subset else None)]
     overlap = between_sets(source, target)
     extra = {
+        "source_labels": _without_label(source),
         "near_duplicates": failing_rows(overlap.likely),
         "source_target_overlap": failing_rows(unique_rows([*overlap.exact, *overlap.sure])),
     }
@@ -65,6 +77,22 @@ def validate_synthetic(
     copies = between_sets(synthetic, labelled, labelled_indices)
     rows = unique_rows([*copies.exact, *copies.sure, *copies.likely])
     return ValidationReport((*validate_set(synthetic).findings, Finding.of(COPIES, failing_rows(rows))))
+
+
+def _without_label(images: ImageSet) -> pd.DataFrame:
+    """The rows that have no label, as failing ones."""
+    rows = np.flatnonzero(images.labels == UNLABELLED)
+    found = images.manifest[["split", "source_file"]].iloc[rows].astype(str).itertuples(index=False)
+    return failing_rows(
+        (images.name, row, split, file, "it has no label")
+        for row, (split, file) in zip(rows.tolist(), found, strict=True)
+    )
+
+
+def _labelled_in_test_alone(images: ImageSet) -> ImageSet:
+    """The set as it looks to whom labels are shown in its test part alone."""
+    labels = images.manifest["label"].where(images.manifest["split"] == "test", UNLABELLED)
+    return replace(images, manifest=images.manifest.assign(label=labels))
 
 
 def _merged(check: Check, reports: Sequence[ValidationReport], extra: pd.DataFrame | None) -> Finding:

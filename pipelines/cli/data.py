@@ -25,7 +25,8 @@ def import_(
         Path,
         typer.Argument(
             help="Folder or zip of class folders (with or without train/ val/ test/), folder of IDX or Parquet files, "
-            "or an .npz or .parquet file."
+            "or an .npz or .parquet file. Images without label: a folder unlabelled/ in the place of a class, "
+            "the label -1 in .npz, an empty label in .parquet."
         ),
     ],
     size: Annotated[
@@ -62,7 +63,9 @@ def import_(
         return
     say(
         f"{images.name}: {len(images)} images in {len(images.classes)} classes, "
-        f"{images.size}×{images.size}×{images.channels}" + (f"; {len(skipped)} skipped" if skipped else "")
+        f"{images.size}×{images.size}×{images.channels}"
+        + (f"; {unlabelled} without label" if (unlabelled := _unlabelled(images)) else "")
+        + (f"; {len(skipped)} skipped" if skipped else "")
     )
     note(f"gtl data validate {name} checks it; gtl data commit makes it part of the data version")
 
@@ -86,10 +89,11 @@ def list_(json_: Json = False) -> None:
         show_json(rows)
         return
     show_table(
-        ["name", "images", "classes", "pixels", "train", "val", "test", "no split"],
+        ["name", "images", "unlabelled", "classes", "pixels", "train", "val", "test", "no split"],
         [
-            [row["name"], row["images"], len(row["classes"]), f"{row['size']}×{row['size']}×{row['channels']}"]
-            + [row["splits"][split] for split in ("train", "val", "test", "")]
+            [row["name"], row["images"], row["unlabelled"], len(row["classes"])]
+            + [f"{row['size']}×{row['size']}×{row['channels']}"]
+            + [row["splits"][split] for split in _SPLITS]
             for row in rows
         ],
         empty=f"no image sets in {data}; gtl data pull makes the embedded ones, gtl data import takes your own",
@@ -107,6 +111,7 @@ def show(
 ) -> None:
     """Show counts, classes and statistics of an image set, and write a contact sheet."""
     from gtl_core.data.catalog import find
+    from gtl_core.data.manifest import UNLABELLED
     from gtl_core.data.pictures import class_sheet, save_png
     from gtl_core.homes import Homes
 
@@ -115,12 +120,7 @@ def show(
     sheet = out or homes.artifacts / "contact-sheets" / f"{name}.png"
     save_png(sheet, class_sheet(images.images, images.labels))
     manifest = images.manifest
-    counts = {
-        class_name: {
-            split: int(((manifest["label"] == label) & (manifest["split"] == split)).sum()) for split in _SPLITS
-        }
-        for label, class_name in enumerate(images.classes)
-    }
+    counts = {class_name: _by_split(images, label) for label, class_name in enumerate(images.classes)}
     statistics = {
         "mean": float(manifest["mean"].mean()),
         "standard_deviation": float(manifest["std"].mean()),
@@ -146,6 +146,7 @@ def show(
             "name": name,
             "what": images.card.get("description") or f"imported from {images.card.get('origin', 'unknown')}",
             "images": len(images),
+            "unlabelled": _unlabelled(images),
             "pixels": f"{images.size}×{images.size}×{images.channels}",
             "version": images.version,
             **{key.replace("_", " "): value for key, value in statistics.items()},
@@ -155,7 +156,8 @@ def show(
     say()
     show_table(
         ["class", "train", "val", "test", "no split"],
-        [[class_name, *(by_split[split] for split in _SPLITS)] for class_name, by_split in counts.items()],
+        [[class_name, *by_split.values()] for class_name, by_split in counts.items()]
+        + ([["no label", *_by_split(images, UNLABELLED).values()]] if _unlabelled(images) else []),
     )
 
 
@@ -228,11 +230,25 @@ def _row(images: ImageSet) -> dict[str, Any]:
     return {
         "name": images.name,
         "images": len(images),
+        "unlabelled": _unlabelled(images),
         "classes": list(images.classes),
         "size": images.size,
         "channels": images.channels,
         "splits": {split: int(counts.get(split, 0)) for split in _SPLITS},
     }
+
+
+def _unlabelled(images: ImageSet) -> int:
+    """How many images nobody has labelled."""
+    from gtl_core.data.manifest import UNLABELLED
+
+    return int((images.labels == UNLABELLED).sum())
+
+
+def _by_split(images: ImageSet, label: int) -> dict[str, int]:
+    """How many images of a label each split has."""
+    splits = images.manifest.loc[images.labels == label, "split"]
+    return {split: int((splits == split).sum()) for split in _SPLITS}
 
 
 def _sizes(images: ImageSet) -> str:

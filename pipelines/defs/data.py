@@ -2,7 +2,7 @@
 
 import dagster as dg
 
-from gtl_core.data.image_set import ImageSet
+from gtl_core.data.image_set import UNLABELLED, ImageSet
 from gtl_core.validation.report import CHECKS
 from pipelines.assets import asset_options
 from pipelines.partitions import EXPERIMENTS
@@ -13,8 +13,9 @@ from pipelines.runs import running
 def _describe(images: ImageSet) -> dg.MaterializeResult:
     """Version, size and classes of an image set as Dagster shows them."""
     counts = images.manifest.groupby(["label", "split"], observed=True).size().unstack(fill_value=0)
+    names = {UNLABELLED: "no label", **dict(enumerate(images.classes))}
     rows = [
-        {"class": images.classes[int(label)], **{split or "all": int(n) for split, n in row.items()}}
+        {"class": names[int(label)], **{split or "all": int(n) for split, n in row.items()}}
         for label, row in counts.iterrows()
     ]
     return dg.MaterializeResult(

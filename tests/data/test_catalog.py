@@ -11,7 +11,7 @@ import pytest
 
 from gtl_core.config import Experiment
 from gtl_core.data.catalog import find, load_pair, names
-from gtl_core.data.image_set import ImageSetWriter
+from gtl_core.data.image_set import UNLABELLED, ImageSetWriter
 from gtl_core.errors import InputError
 
 
@@ -59,6 +59,14 @@ def test_other_channels_than_the_experiments_are_refused(home: Path) -> None:
     with ImageSetWriter(home / "source-digits", ("a", "b")) as writer:
         writer.add(np.zeros((3, 16, 16), np.uint8), label=0)
     with pytest.raises(InputError, match=r"source-digits has 3 channels but image\.channels is 1"):
+        load_pair(experiment(), home)
+
+
+def test_a_source_without_labels_is_refused(home: Path) -> None:
+    with ImageSetWriter(home / "source-digits", tuple("01")) as writer:
+        writer.add(np.zeros((1, 16, 16), np.uint8), label=UNLABELLED, split="train")
+        writer.add(np.ones((1, 16, 16), np.uint8), label=0, split="test")
+    with pytest.raises(InputError, match="source-digits has no labelled image to learn from"):
         load_pair(experiment(), home)
 
 

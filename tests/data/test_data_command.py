@@ -53,6 +53,25 @@ def test_an_imported_set_is_listed_and_shown_with_a_contact_sheet(
     assert Image.open(sheet).size[0] > 8 * 16
 
 
+def test_how_many_images_have_no_label_is_told_wherever_a_set_is(
+    files: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    (files / "train" / "dog").rename(files / "train" / "unlabelled")
+    assert invoke(["data", "import", "pets", str(files), "--size", "8"]) == 0
+    assert "pets: 12 images in 2 classes, 8×8×3; 3 without label" in capfd.readouterr().out
+    assert invoke(["data", "list", "--json"]) == 0
+    (row,) = json.loads(capfd.readouterr().out)
+    assert (row["images"], row["unlabelled"], row["classes"]) == (12, 3, ["cat", "dog"])
+    assert invoke(["data", "list"]) == 0
+    assert capfd.readouterr().out.splitlines()[-1].split() == ["pets", "12", "3", "2", "8×8×3", "6", "0", "6", "0"]
+    assert invoke(["data", "show", "pets", "--json"]) == 0
+    shown = json.loads(capfd.readouterr().out)
+    assert shown["unlabelled"] == 3
+    assert {name: counts["train"] for name, counts in shown["counts"].items()} == {"cat": 3, "dog": 0}
+    assert invoke(["data", "show", "pets"]) == 0
+    assert capfd.readouterr().out.splitlines()[-1].split() == ["no", "label", "3", "0", "0", "0"]
+
+
 def test_the_contact_sheet_goes_where_it_is_asked_for(files: Path, tmp_path: Path) -> None:
     assert invoke(["data", "import", "pets", str(files)]) == 0
     assert invoke(["data", "show", "pets", "--out", str(tmp_path / "sheet.png")]) == 0

@@ -272,10 +272,7 @@ def test_a_folder_of_unlabelled_images_in_the_place_of_a_class_is_no_class(
             (tmp_path / "files" / path).write_bytes(encoded(pixels))
     images = imported(tmp_path / ("files.zip" if packed else "files"), home)
     assert images.classes == ("cat", "dog", "zebra")
-    found = {
-        Path(row.source_file).name: (row.label, row.split, row.group)
-        for row in images.manifest.itertuples()
-    }
+    found = {Path(row.source_file).name: (row.label, row.split, row.group) for row in images.manifest.itertuples()}
     assert found == {
         "0.png": (UNLABELLED, "train", "lot-a"),
         "1.png": (1, "train", ""),
@@ -310,24 +307,24 @@ def test_unlabelled_images_in_a_part_that_judges_are_refused(
     (outer / "train" / "a" / "x.png").write_bytes(encoded(PIXELS[0]))
     folder.rename(outer / part)
     (outer / part / "class-2").rename(outer / part / "unlabelled")
-    with pytest.raises(InputError, match=rf"^{part}/unlabelled/02.png has no label and is in the {part} part") as caught:
+    with pytest.raises(
+        InputError, match=rf"^{part}/unlabelled/02.png has no label and is in the {part} part"
+    ) as caught:
         imported(outer, home)
     assert "\n" not in str(caught.value)
     assert nothing_written(home)
 
 
 def test_nothing_but_unlabelled_images_is_refused_with_what_to_add(folder: Path, tmp_path: Path, home: Path) -> None:
-    (tmp_path / "unlabelled").mkdir()
-    for path in sorted(folder.rglob("*.png")):
-        path.rename(tmp_path / "unlabelled" / path.name)
-    (tmp_path / "train").mkdir()
+    (tmp_path / "whole").mkdir()
+    folder.rename(tmp_path / "whole" / "unlabelled")
     np.savez(tmp_path / "set.npz", images=PIXELS, labels=np.full(12, -1))
     write_parquet(tmp_path / "set.parquet", [None] * 12)
-    for path in (tmp_path / "unlabelled", tmp_path / "set.npz", tmp_path / "set.parquet"):
+    for path in (tmp_path / "whole", tmp_path / "set.npz", tmp_path / "set.parquet"):
         with pytest.raises(InputError, match=r"no image in it has a label.*add a small labelled test part, such as"):
             imported(path, home)
-    (tmp_path / "alone" / "train").mkdir(parents=True)
-    (tmp_path / "unlabelled").rename(tmp_path / "alone" / "train" / "unlabelled")
+    (tmp_path / "alone").mkdir()
+    (tmp_path / "whole").rename(tmp_path / "alone" / "train")
     with pytest.raises(InputError, match="no image in it has a label"):
         imported(tmp_path / "alone", home)
     assert nothing_written(home)

@@ -117,5 +117,6 @@ def test_exact_duplicates_are_the_rows_of_equal_hash_in_groups():
 @settings(max_examples=40, deadline=None)
 @given(seed=st.integers(0, 2**32 - 1), side=st.integers(4, 40), contrast=st.floats(0.1, 4), brightness=st.floats(0, 99))
 def test_neither_brightness_nor_contrast_changes_the_perceptual_hash(seed, side, contrast, brightness):
-    pictures = np.random.default_rng(seed).integers(0, 256, (3, side, side)).astype(np.float64)
+    # Whole numbers may cancel to a frequency of exactly 0, whose sign is then rounding's.
+    pictures = np.random.default_rng(seed).uniform(0, 255, (3, side, side))
     np.testing.assert_array_equal(perceptual_hashes(pictures), perceptual_hashes(pictures * contrast + brightness))

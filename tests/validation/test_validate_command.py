@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from gtl_core.data.image_set import ImageSet
+from gtl_core.data.image_set import UNLABELLED, ImageSet
 from gtl_core.errors import InputError
 from gtl_core.validation.cleaning import drop_failing
 from gtl_core.validation.suite import validate_set
@@ -39,6 +39,16 @@ def test_a_copy_leaves_out_what_blocks_and_keeps_the_rest_as_it_was(leaky: Image
     np.testing.assert_array_equal(copy.images, leaky.images[kept])
     pd.testing.assert_frame_equal(copy.manifest, leaky.manifest.iloc[kept].reset_index(drop=True))
     assert copy.classes == leaky.classes
+    assert validate_set(copy).passed
+
+
+def test_a_copy_keeps_images_without_label_as_they_were(digits, make_set, tmp_path):
+    images = digits[0][:300].copy()
+    images[3] = 0
+    labels = [*[UNLABELLED] * 200, *digits[1][200:300]]
+    faulty = make_set(images, labels, ["train" if row < 200 else "test" for row in range(300)])
+    copy = drop_failing(faulty, validate_set(faulty), tmp_path / "data" / "mended")
+    assert copy.labels.tolist() == labels[:3] + labels[4:]
     assert validate_set(copy).passed
 
 

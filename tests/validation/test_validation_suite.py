@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from gtl_core.data.image_set import ImageSet
+from gtl_core.data.image_set import UNLABELLED, ImageSet
 from gtl_core.validation.report import CHECKS, ValidationReport
 from gtl_core.validation.suite import validate_experiment, validate_set, validate_synthetic
 
@@ -155,6 +155,92 @@ def test_a_class_that_only_the_source_has_is_missing_from_the_target(digits, mak
 def test_a_source_of_other_classes_is_taken_as_it_is(digits, make_set, sound: ImageSet):
     letters = make_set(digits[0][600:900], digits[1][600:900], classes=tuple("abcdefghij"), name="letters")
     assert failed(validate_experiment(letters, sound)) == set()
+
+
+def unlabelled_in_training(digits, make_set, **options) -> ImageSet:
+    """300 digits without label to train on and 200 with one to test on."""
+    labels = [*[UNLABELLED] * 300, *digits[1][300:500]]
+    return make_set(digits[0][:500], labels, parts(500, 300), name="unlabelled", **options)
+
+
+def test_a_set_whose_training_part_has_no_labels_passes_every_check(digits, make_set):
+    report = validate_set(unlabelled_in_training(digits, make_set))
+    assert failed(report) == set()
+
+
+def test_the_faults_of_images_without_label_are_found_as_others_are(digits, make_set):
+    images, labels = digits[0][:500].copy(), [*[UNLABELLED] * 300, *digits[1][300:500]]
+    images[7], images[9], images[250] = 130, images[8], images[400]
+    report = validate_set(make_set(images, labels, parts(500, 300)))
+    assert failed(report) == {"blank_images", "exact_duplicates", "split_leakage"}
+    assert finding(report, "exact_duplicates").failing["reason"].tolist() == [
+        "the same image as some-set/8.png (some-set, train)"
+    ]
+    assert finding(report, "split_leakage").failing["source_file"].tolist() == ["some-set/250.png"]
+
+
+def test_a_label_says_nothing_of_a_copy_that_has_none(digits, make_set):
+    images, labels = digits[0][:300].copy(), digits[1][:300].copy()
+    images[9], labels[9] = images[8], UNLABELLED
+    images[30], labels[31] = images[31], UNLABELLED
+    report = validate_set(make_set(images, labels))
+    assert failed(report) == {"exact_duplicates"}
+    assert not finding(report, "exact_duplicates").failing["reason"].str.contains("labelled").any()
+
+
+def test_a_class_of_which_only_images_without_label_are_left_blocks_where_others_have_labels(digits, make_set):
+    labels = np.where((digits[1][:300] == 4) & (np.arange(300) < 200), UNLABELLED, digits[1][:300])
+    report = validate_set(make_set(digits[0][:300], labels, parts(300, 200)))
+    assert failed(report) == {"classes"}
+    assert finding(report, "classes").failing["reason"].tolist() == ["class 4: no image to train on"]
+
+
+def test_an_unlabelled_training_part_still_needs_every_class_in_the_test_part(digits, make_set):
+    keep = np.flatnonzero((digits[1][:500] != 4) | (np.arange(500) < 300))
+    labels = [UNLABELLED if row < 300 else int(digits[1][row]) for row in keep]
+    report = validate_set(make_set(digits[0][keep], labels, parts(len(keep), 300)))
+    assert failed(report) == {"classes"}
+    assert "class 4: no image in the test part" in finding(report, "classes").summary
+
+
+def test_a_test_image_without_label_blocks(sound: ImageSet):
+    manifest = sound.manifest.copy()
+    manifest.loc[[3, 400], "label"] = UNLABELLED
+    report = validate_set(dataclasses.replace(sound, manifest=manifest))
+    assert failed(report) == {"ranges"}
+    assert finding(report, "ranges").failing["row"].tolist() == [400]
+
+
+def test_without_target_labels_no_finding_depends_on_one_outside_the_test_part(digits, make_set, sound: ImageSet):
+    source = make_set(digits[0][600:900], digits[1][600:900], name="source")
+    manifest = sound.manifest.copy()
+    manifest.loc[9, "sha256"] = manifest.loc[8, "sha256"]
+    of_one_class = manifest.assign(label=manifest["label"].where(manifest["split"] == "test", 3))
+    targets = [dataclasses.replace(sound, manifest=of_target) for of_target in (manifest, of_one_class)]
+    blind = [validate_experiment(source, target, labelled=False) for target in targets]
+    assert failed(blind[0]) == {"exact_duplicates"}
+    assert blind[0].to_json() == blind[1].to_json()
+    assert blind[0].quarantine.equals(blind[1].quarantine)
+    seeing = [validate_experiment(source, target) for target in targets]
+    assert [report.passed for report in seeing] == [True, False]
+
+
+def test_a_class_that_only_the_source_has_is_missing_from_a_target_without_labels_too(digits, make_set):
+    images, labels = digits[0][600:900], digits[1][600:900]
+    target = make_set(images[labels < 9], labels[labels < 9], classes=tuple("012345678"), name="target")
+    source = make_set(digits[0][:300], digits[1][:300], name="source")
+    report = validate_experiment(source, target, labelled=False)
+    assert failed(report) == {"classes"}
+    assert finding(report, "classes").failing["reason"].tolist() == ["class 9: no image to train on"]
+
+
+def test_source_images_without_label_warn(digits, make_set, sound: ImageSet):
+    labels = [UNLABELLED if row % 5 == 0 else int(digits[1][600 + row]) for row in range(300)]
+    report = validate_experiment(make_set(digits[0][600:900], labels, name="source"), sound)
+    assert failed(report) == {"source_labels"}
+    assert report.passed
+    assert "60 in source" in finding(report, "source_labels").summary
+    assert finding(report, "source_labels").failing["row"].tolist() == list(range(0, 300, 5))
 
 
 def test_a_synthetic_copy_of_a_labelled_image_is_reported(digits, make_set, sound: ImageSet):

@@ -1,6 +1,7 @@
 """Reader of class folders, in a folder or a zip archive, with or without parts.
 
-`[TOP/][train|val|test/]CLASS/[GROUP/…]NAME.png`: folders between the class and the file name the group.
+`[TOP/][train|val|test/]CLASS/[GROUP/…]NAME.png`: folders between the class and the file name the group. A folder named
+`unlabelled` in the place of a class holds images without label; beside the parts it belongs to `train`.
 """
 
 from __future__ import annotations
@@ -8,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import PurePosixPath
 
+from gtl_core.data.manifest import UNLABELLED
 from gtl_core.data.readers.file_trees import FileTree, UnreadableFile
-from gtl_core.data.readers.record import Record, part_named, splits_of
+from gtl_core.data.readers.record import Record, means_unlabelled, part_named, splits_of
 from gtl_core.errors import InputError
 
 _IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png")
@@ -35,21 +37,28 @@ class ClassFolderReader:
         # A file beside the folders, such as a README, is passed over; an image there has lost its class.
         paths = [path for path in paths if len(path.parts) > top + 1 or path.suffix.lower() in _IMAGE_SUFFIXES]
         inner = [path.parts[top:] for path in paths]
+        tops = {names[0] for names in inner}
+        in_parts = any(map(part_named, tops)) and all(part_named(name) or means_unlabelled(name) for name in tops)
+        if in_parts:
+            inner = [names if part_named(names[0]) else ("train", *names) for names in inner]
         parts = [part_named(names[0]) for names in inner]
-        in_parts = all(parts)
         depth = 2 if in_parts else 1
         loose = [path for path, names in zip(paths, inner, strict=True) if len(names) <= depth]
         if loose or not paths:
             name = f"{loose[0]} lies" if loose else "the files lie"
-            raise InputError(f"{where}: {name} in no class folder; expected CLASS/NAME.png or train/CLASS/NAME.png")
+            raise InputError(
+                f"{where}: {name} in no class folder; expected CLASS/NAME.png or train/CLASS/NAME.png, "
+                "with unlabelled for CLASS where images have no label"
+            )
         splits = splits_of(part for part in parts if part) if in_parts else {}
-        self.classes = tuple(sorted({names[depth - 1] for names in inner}, key=_natural))
+        folders = {names[depth - 1] for names in inner}
+        self.classes = tuple(sorted((name for name in folders if not means_unlabelled(name)), key=_natural))
         self.total = len(paths)
         numbers = {name: number for number, name in enumerate(self.classes)}
         self._entries = [
             (
                 path.as_posix(),
-                numbers[names[depth - 1]],
+                numbers.get(names[depth - 1], UNLABELLED),
                 splits[part] if in_parts and part else "",
                 "/".join(names[depth:-1]),
             )
@@ -67,9 +76,9 @@ class ClassFolderReader:
 
 def _wrapper(paths: list[PurePosixPath]) -> int:
     """1 where all files lie in one folder that is neither a part nor a class, as archives are often packed; else 0."""
-    tops = {path.parts[0] for path in paths}
-    wraps = len(tops) == 1 and part_named(next(iter(tops))) is None and all(len(path.parts) > 2 for path in paths)
-    return int(wraps)
+    top, *others = {path.parts[0] for path in paths}
+    meant = part_named(top) or means_unlabelled(top)
+    return int(not others and not meant and all(len(path.parts) > 2 for path in paths))
 
 
 def _natural(name: str) -> tuple[int, int, str]:

@@ -1,7 +1,8 @@
 """Reader of NPZ files with `train_images, train_labels, …`, as MedMNIST lays them out.
 
 Source: J. Yang et al., "MedMNIST v2", Scientific Data 10, 2023. The parts are `train`, `val` and `test`; `images` and
-`labels` alone are a set without parts; `train_groups` or `groups` are optional.
+`labels` alone are a set without parts; `train_groups` or `groups` are optional. The label -1 means that an image has
+none.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from typing import IO, Any
 import numpy as np
 import numpy.typing as npt
 
+from gtl_core.data.manifest import UNLABELLED
 from gtl_core.data.readers.record import Record, numbered_classes, splits_of, text
 from gtl_core.errors import InputError
 
@@ -58,7 +60,7 @@ class NpzReader:
 
     def records(self) -> Iterator[Record]:
         """Gives the images of all parts in the order of the arrays; see `Reader.records`."""
-        numbers = {int(name): number for number, name in enumerate(self.classes)}
+        numbers = {int(name): number for number, name in enumerate(self.classes)} | {UNLABELLED: UNLABELLED}
         for name, labels, groups, split in self._parts:
             if groups is not None and len(groups) != len(labels):
                 raise InputError(f"{self._path}: {len(labels)} labels but {len(groups)} groups beside {name}")

@@ -1,8 +1,8 @@
 """Reader of Parquet files with the image struct of Hugging Face data sets.
 
-A column of structs `{bytes, path}`, a column `label` of whole numbers or words, optionally a column `group`. Names of
-classes come from the `ClassLabel` feature in the file's metadata where it is there; parts from file names such as
-`train-00000-of-00001.parquet`.
+A column of structs `{bytes, path}`, a column `label` of whole numbers or words, optionally a column `group`. No label
+is null, or -1 among numbers, as in those data sets. Names of classes come from the `ClassLabel` feature in the file's
+metadata where it is there; parts from file names such as `train-00000-of-00001.parquet`.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from gtl_core.data.manifest import UNLABELLED
 from gtl_core.data.readers.record import Record, numbered_classes, part_named, splits_of, text
 from gtl_core.errors import InputError
 
@@ -54,7 +55,9 @@ class ParquetReader:
         if not self._image or not self._label:
             raise InputError(f"{files[0]}: expected a column of structs with bytes and a column label")
         self._group = "group" if "group" in schema.names else ""
-        kind = schema.field(self._label).type
+        kinds = [file.schema_arrow.field(self._label).type for _, file, _ in self._files]
+        # A file of images without label may have a column of nothing but nulls, which is of no type.
+        kind = next((kind for kind in kinds if not pa.types.is_null(kind)), pa.int64())
         self._words = pa.types.is_string(kind) or pa.types.is_large_string(kind)
         if not self._words and not pa.types.is_integer(kind):
             raise InputError(f"{files[0]}: column {self._label} is {kind}, expected whole numbers or words")
@@ -68,6 +71,7 @@ class ParquetReader:
             (name if self._words else number if self._named else int(name)): number
             for number, name in enumerate(self.classes)
         }
+        numbers |= {None: UNLABELLED, UNLABELLED: UNLABELLED}
         columns = [name for name in (self._image, self._label, self._group) if name]
         for path, file, split in self._files:
             row = 0
@@ -93,8 +97,7 @@ class ParquetReader:
         for path, file, _ in self._files:
             for batch in self._batches(path, file, [self._label]):
                 found.update(batch.column(0).unique().to_pylist())
-        if None in found:
-            raise InputError(f"{self._files[0][0]}: a row has no label")
+        found.discard(None)
         if self._words:
             return tuple(sorted(found))
         return numbered_classes(np.array(sorted(found), np.int64), str(self._files[0][0]))

@@ -9,6 +9,7 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
+from gtl_core.data.manifest import UNLABELLED
 from gtl_core.errors import InputError
 
 _PARTS = {
@@ -30,7 +31,7 @@ class Record:
 
     Attributes:
         content: the bytes of a JPEG or PNG file, or pixels: uint8 (H, W) or (H, W, 3).
-        label: index into the reader's classes.
+        label: index into the reader's classes, or `UNLABELLED`.
         split: `train`, `val`, `test` or empty.
         group: what must stay on one side of a split, or empty.
         source_file: where the image is, as a person would look for it.
@@ -49,7 +50,7 @@ class Reader(Protocol):
     """Reads one layout, image by image.
 
     Attributes:
-        classes: names of the classes, known before the first image is read.
+        classes: names of the classes of the labelled images, known before the first image is read.
         total: how many records there will be.
     """
 
@@ -69,6 +70,11 @@ def part_named(name: str) -> str | None:
     return _PARTS.get(name.lower())
 
 
+def means_unlabelled(name: str) -> bool:
+    """Whether a name where a class would stand says that the images have no label."""
+    return name.lower() in ("unlabelled", "unlabeled")
+
+
 def splits_of(parts: Iterable[str]) -> dict[str, str]:
     """The split of each part that was found.
 
@@ -80,7 +86,7 @@ def splits_of(parts: Iterable[str]) -> dict[str, str]:
 
 
 def numbered_classes(values: npt.NDArray[Any], where: str) -> tuple[str, ...]:
-    """Names of classes that are given by numbers: the distinct numbers, ascending.
+    """Names of classes that are given by numbers: the distinct numbers, ascending, `UNLABELLED` left out.
 
     Args:
         values: whole numbers (N,).
@@ -91,9 +97,10 @@ def numbered_classes(values: npt.NDArray[Any], where: str) -> tuple[str, ...]:
     """
     if values.dtype.kind not in "iu":
         raise InputError(f"{where}: labels are {values.dtype}, expected whole numbers")
-    if values.size and values.min() < 0:
-        raise InputError(f"{where}: label {values.min()} is out of range; labels start at 0")
-    return tuple(str(number) for number in np.unique(values))
+    known = values[values != UNLABELLED]
+    if known.size and known.min() < 0:
+        raise InputError(f"{where}: label {known.min()} is out of range; labels start at 0, and -1 means no label")
+    return tuple(str(number) for number in np.unique(known))
 
 
 def text(value: Any) -> str:
