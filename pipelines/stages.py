@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from gtl_core.config import Experiment, StrategyConfig
 from gtl_core.data.catalog import load_pair
-from gtl_core.errors import DataFailure, InputError
+from gtl_core.errors import DataFailure, GtlError, InputError
 from gtl_core.files import read_json
 from gtl_core.homes import Homes
 from gtl_core.progress import OnProgress, silent
@@ -79,7 +79,8 @@ class Chain:
     def validation_key(self) -> str:
         """Key of the data validation."""
         source, target = self.sets
-        return self._key("data_validation", source=source.version, target=target.version)
+        labelled = self.experiment.target.has_labels
+        return self._key("data_validation", source=source.version, target=target.version, labelled=labelled)
 
     @cached_property
     def draws_key(self) -> str:
@@ -161,7 +162,7 @@ class Chain:
         def make(folder: Path) -> None:
             from gtl_core.validation.suite import validate_experiment
 
-            validate_experiment(*self.sets).save(folder)
+            validate_experiment(*self.sets, labelled=self.experiment.target.has_labels).save(folder)
 
         return self._build("data_validation", self.validation_key, make)
 
@@ -278,8 +279,15 @@ class Chain:
         return failures
 
     def synthetic_images(self) -> list[Stage]:
-        """Samples images from the GANs of every strategy that worked, and validates them; a stage each."""
+        """Samples images from the GANs of every strategy that worked, and validates them; a stage each.
+
+        Raises:
+            GtlError: none worked.
+        """
         draws, failures = self.require("draws").path, self.failures()
+        if len(failures) == len(self.experiment.transfer.strategies):
+            reasons = "; ".join(f"{strategy}: {reason}" for strategy, reason in failures.items())
+            raise GtlError(f"{self.experiment.name}: no strategy worked ({reasons}); name others or change settings")
         cells = [
             {
                 "store": self.store,

@@ -29,16 +29,16 @@ PROJECT = "Project"
 HELP = """\
 GAN transfer learning: from few images of your own to a better classifier.
 
-You have few labelled images (the target), and many related ones (the source). gtl learns a GAN on the source, \
-transfers it to the target, trains classifiers with and without the images that it makes, tells you whether they \
-[bold]help[/bold], [bold]harm[/bold] or leave it [bold]inconclusive[/bold], and registers the best model with \
+You have few labelled images or none (the target), and many related ones (the source). gtl learns a GAN on the \
+source, transfers it to the target, trains classifiers with and without the images that it makes, tells you whether \
+they [bold]help[/bold], [bold]harm[/bold] or leave it [bold]inconclusive[/bold], and registers the best model with \
 everything that it is made of.
 """
 
 GUIDE = """\
 The usual order:
   gtl doctor                  is everything in place?
-  gtl demo                    the whole chain on two built-in sets, in minutes
+  gtl demo                    the whole chain on built-in sets, without labels and with a few, in minutes
   gtl data import NAME PATH   your source images, then your target images
   gtl data validate NAME      blank images, duplicates, leaks into the test part
   gtl run EXPERIMENT          experiments/EXPERIMENT.yaml, from data to models

@@ -1,0 +1,71 @@
+"""A strategy whose training goes wrong is left out with its reason, and the others go on."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import joblib
+import numpy as np
+import pytest
+
+from gtl_core.config import Experiment
+from gtl_core.data.image_set import ImageSet, ImageSetWriter
+from gtl_core.errors import GtlError
+from gtl_core.files import read_json
+from gtl_core.homes import Homes
+from pipelines.stages import Chain
+
+WILD = {"name": "finetune", "alias": "wild", "learning_rate_generator": 1e30, "learning_rate_discriminator": 1e30}
+
+
+@pytest.fixture
+def homes(tiny_digits: Path, tmp_path: Path) -> Homes:
+    found = Homes(tmp_path, *(tmp_path / name for name in ("data", "mlruns", "artifacts", "dagster", "experiments")))
+    shutil.copytree(tiny_digits, found.data / "tiny-digits")
+    digits = ImageSet.load(tiny_digits)
+    with ImageSetWriter(found.data / "turned", classes=digits.classes) as writer:
+        for row in digits.indices("train"):
+            writer.add(255 - np.array(digits.images[row]), label=int(digits.labels[row]), source_file=str(row))
+    return found
+
+
+def prepared(homes: Homes, *strategies: object) -> Chain:
+    """A chain whose GANs have been transferred, as far as they could be."""
+    experiment = Experiment.model_validate(
+        {
+            "name": "failing",
+            "source": {"dataset": "turned"},
+            "target": {"dataset": "tiny-digits", "labelled_per_class": 3, "validation_per_class": 3},
+            "image": {"size": 16, "channels": 1},
+            "gan": {"width": 4, "latent": 8, "steps": 2, "batch": 16},
+            "transfer": {"strategies": list(strategies), "steps": 60},
+            "synthesis": {"per_class": 3},
+            "classifier": {"width": 4, "steps": 4, "source_steps": 8, "batch": 16},
+            "evaluation": {"arms": ["real", "best_plus_gan"], "draws": 2, "bootstrap": 100},
+        }
+    )
+    chain = Chain(experiment, homes)
+    chain.draws()
+    chain.source_gan()
+    chain.source_classifier()
+    chain.transferred_gans()
+    return chain
+
+
+def test_the_others_go_on_and_the_verdict_says_why_one_was_left_out(homes: Homes) -> None:
+    with joblib.parallel_config(backend="sequential"):
+        chain = prepared(homes, WILD, "finetune")
+        chain.synthetic_images()
+        evaluation = chain.evaluation().path
+    assert [arm["arm"] for arm in read_json(evaluation / "arms.json")] == ["real", "best_plus_gan/finetune"]
+    left_out = read_json(evaluation / "verdict.json")["left_out"]
+    assert left_out.keys() == {"best_plus_gan/wild"}
+    assert "draw 0" in left_out["best_plus_gan/wild"]
+
+
+def test_where_none_works_the_run_ends_with_every_reason(homes: Homes) -> None:
+    with joblib.parallel_config(backend="sequential"):
+        chain = prepared(homes, WILD)
+        with pytest.raises(GtlError, match=r"failing: no strategy worked \(wild: .*draw 0"):
+            chain.synthetic_images()
