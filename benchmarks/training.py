@@ -2,8 +2,8 @@
 
 The plain loop is what a tutorial shows: float32, default memory layout, `TensorDataset` and `DataLoader`, one
 discriminator pass for real and one for generated images, and gradients of everything. Networks, losses, augmentation,
-optimiser settings, batch size and weight average are the same in both. The two take turns, so that a busy moment of
-the machine does not fall on one alone, and the median round counts.
+optimiser settings, batch size and weight average are the same in both. Each runs in a process of its own; the two take
+turns, so that a busy moment of the machine does not fall on one alone, and the median round counts.
 """
 
 from __future__ import annotations
@@ -11,9 +11,11 @@ from __future__ import annotations
 import argparse
 import copy
 import json
+import multiprocessing
 import statistics
 import time
 from collections.abc import Callable
+from multiprocessing.connection import Connection
 
 import numpy as np
 import torch
@@ -28,11 +30,13 @@ from gtl_core.training.gan import untrained
 from gtl_core.training.gan_trainer import GanTrainer
 from gtl_core.training.losses import LOSSES
 from gtl_core.training.plan import Plan
-from gtl_core.training.runtime import device, precision
+from gtl_core.training.runtime import device, keep_memory, precision
 
 IMAGES = 4096
 CEILING_SIDE = 2048
 CLASSES = 10
+WARM_UP = 5
+"""Steps before the first round."""
 
 
 def main() -> None:
@@ -53,25 +57,18 @@ def main() -> None:
 
 def measure(width: int, size: int, steps: int, rounds: int) -> dict[str, float | int | str]:
     """Speeds of both loops, their ratio, and the share of the matrix-product ceiling that ours reaches."""
-    spec = GanSpec("dcgan", size=size, channels=1, width=width, latent=64, classes=CLASSES)
-    config = GanConfig(width=width)
-    random = np.random.default_rng(0)
-    images = random.integers(0, 256, (IMAGES, 1, size, size), dtype=np.uint8)
-    labels = random.integers(0, CLASSES, IMAGES)
-    start = untrained(spec, tuple(map(str, range(CLASSES))), 0)
-    trainer = GanTrainer(start, images, labels, config, steps=1, seed=0, plan=Plan(), origin=start)
-    plain = PlainLoop(spec, images, labels, config)
-    loops: dict[str, Callable[[], None]] = {"ours": trainer.advance, "plain": plain.advance}
-    for advance in loops.values():
-        seconds(advance, 5)
+    loops = {name: Loop(name, width, size) for name in ("ours", "plain")}
     times: dict[str, list[float]] = {name: [] for name in loops}
+    for loop in loops.values():
+        loop.seconds(WARM_UP)
     for _ in range(rounds):
-        for name, advance in loops.items():
-            times[name].append(seconds(advance, steps))
-    speed = {name: config.batch * steps / statistics.median(rounds_) for name, rounds_ in times.items()}
-    with FlopCounterMode(display=False) as counter:
-        trainer.advance()
-    rate = counter.get_total_flops() * speed["ours"] / config.batch
+        for name, loop in loops.items():
+            times[name].append(loop.seconds(steps))
+    batch = GanConfig().batch
+    speed = {name: batch * steps / statistics.median(rounds_) for name, rounds_ in times.items()}
+    rate = loops["ours"].operations() * speed["ours"] / batch
+    for loop in loops.values():
+        loop.stop()
     ceiling = matrix_ceiling()
     return {
         "images_per_second": round(speed["ours"], 1),
@@ -85,8 +82,55 @@ def measure(width: int, size: int, steps: int, rounds: int) -> dict[str, float |
         "threads": torch.get_num_threads(),
         "width": width,
         "size": size,
-        "batch": config.batch,
+        "batch": batch,
     }
+
+
+class Loop:
+    """One of the two loops in a process of its own, so that what GTL sets for its process is not set for the other."""
+
+    def __init__(self, name: str, width: int, size: int) -> None:
+        context = multiprocessing.get_context("spawn")
+        self._here, there = context.Pipe()
+        self._process = context.Process(target=serve, args=(there, name, width, size), daemon=True)
+        self._process.start()
+
+    def seconds(self, steps: int) -> float:
+        """How long some steps take."""
+        self._here.send(steps)
+        return float(self._here.recv())
+
+    def operations(self) -> float:
+        """Floating-point operations of a step."""
+        self._here.send(None)
+        return float(self._here.recv())
+
+    def stop(self) -> None:
+        """Ends the process."""
+        self._here.send(0)
+        self._process.join()
+
+
+def serve(connection: Connection, name: str, width: int, size: int) -> None:
+    """Makes steps when it is told how many, and tells the operations of one when it is told None; 0 ends it."""
+    spec = GanSpec("dcgan", size=size, channels=1, width=width, latent=64, classes=CLASSES)
+    config = GanConfig(width=width)
+    random = np.random.default_rng(0)
+    images = random.integers(0, 256, (IMAGES, 1, size, size), dtype=np.uint8)
+    labels = random.integers(0, CLASSES, IMAGES)
+    if name == "ours":
+        keep_memory()
+        start = untrained(spec, tuple(map(str, range(CLASSES))), 0)
+        advance = GanTrainer(start, images, labels, config, steps=1, seed=0, plan=Plan(), origin=start).advance
+    else:
+        advance = PlainLoop(spec, images, labels, config).advance
+    while (wanted := connection.recv()) != 0:
+        if wanted is None:
+            with FlopCounterMode(display=False) as counter:
+                advance()
+            connection.send(counter.get_total_flops())
+        else:
+            connection.send(seconds(advance, wanted))
 
 
 class PlainLoop:
