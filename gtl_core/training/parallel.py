@@ -64,7 +64,7 @@ def run_cells(
         watcher.start()
         try:
             results: list[Result] = joblib.Parallel(n_jobs=workers, pre_dispatch=workers, batch_size=1)(
-                joblib.delayed(_run_cell)(function, dict(cell), Path(folder) / f"{index}.json", threads)
+                joblib.delayed(_run_cell)(function, dict(cell), Path(folder) / f"{index}.json", threads, os.getpid())
                 for index, cell in enumerate(cells)
             )
         finally:
@@ -74,9 +74,14 @@ def run_cells(
     return results
 
 
-def _run_cell(function: Callable[..., Result], cell: dict[str, Any], report: Path, threads: int) -> Result:
-    """Runs one cell in a worker with a fixed number of torch threads, and reports into a file."""
+def _run_cell(function: Callable[..., Result], cell: dict[str, Any], report: Path, threads: int, owner: int) -> Result:
+    """Runs one cell in a worker with a fixed number of torch threads, and reports into a file.
+
+    A worker whose owner was killed ends at its next report, instead of training on for nobody.
+    """
     import torch
+
+    has_owner = os.getppid() == owner
 
     before = torch.get_num_threads()
     torch.set_num_threads(threads)
@@ -84,6 +89,8 @@ def _run_cell(function: Callable[..., Result], cell: dict[str, Any], report: Pat
 
     def on_progress(progress: Progress) -> None:
         nonlocal last
+        if has_owner and os.getppid() != owner:
+            os._exit(1)
         if time.monotonic() - last >= _POLL_SECONDS:
             last = time.monotonic()
             write_text(report, json.dumps({"share": progress.step / progress.total, "values": dict(progress.values)}))

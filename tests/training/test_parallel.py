@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 import torch
@@ -68,3 +72,39 @@ def test_progress_never_goes_back_and_ends_at_the_number_of_cells():
 
 def test_no_cells_give_no_results():
     assert run_cells(trained_number, [], silent, task="nothing") == []
+
+
+def test_workers_end_when_the_process_that_they_work_for_is_killed(tmp_path):
+    script = tmp_path / "owner.py"
+    script.write_text(
+        "import sys\n"
+        "from parallel_cells import endless\n"
+        "from gtl_core.progress import silent\n"
+        "from gtl_core.training.parallel import run_cells\n"
+        "run_cells(endless, [{'note': sys.argv[1] + str(index)} for index in range(2)], silent, task='endless')\n"
+    )
+    (tmp_path / "parallel_cells.py").write_text(
+        "import os, pathlib, time\n"
+        "from gtl_core.progress import Progress\n"
+        "def endless(note, on_progress):\n"
+        "    pathlib.Path(note).write_text(str(os.getpid()))\n"
+        "    for step in range(100_000):\n"
+        "        on_progress(Progress('endless', step, 100_000))\n"
+        "        time.sleep(0.05)\n"
+    )
+    environment = os.environ | {"PYTHONPATH": str(tmp_path)}
+    owner = subprocess.Popen([sys.executable, str(script), str(tmp_path / "worker-")], env=environment)
+    notes = [tmp_path / f"worker-{index}" for index in range(min(2, len(os.sched_getaffinity(0))))]
+    _until(lambda: all(note.exists() and note.read_text() for note in notes))
+    owner.kill()
+    owner.wait()
+    workers = {int(note.read_text()) for note in notes} - {owner.pid}
+    _until(lambda: not any(Path(f"/proc/{worker}").exists() for worker in workers))
+
+
+def _until(true):
+    """Waits until something is true, for a minute at the most."""
+    end = time.monotonic() + 60
+    while not true():
+        assert time.monotonic() < end
+        time.sleep(0.1)
