@@ -1,0 +1,179 @@
+"""`Experiment`: the strict, frozen model of one experiment file."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import Field, field_validator, model_validator
+
+from gtl_core.config.base import Positive, Slug, Strict
+from gtl_core.config.gan import GanConfig
+from gtl_core.config.strategies import SemiSupervisedConfig, TransferConfig, TranslationConfig
+
+ArmName = Literal[
+    "source_only",
+    "real",
+    "real_augmented",
+    "source_finetuned",
+    "joint",
+    "self_trained",
+    "info_max",
+    "transferred_gan",
+    "best_plus_gan",
+    "adapted",
+    "synthetic_only",
+]
+
+Metric = Literal["balanced_accuracy", "accuracy"]
+
+
+class SourceConfig(Strict):
+    """The big related set."""
+
+    dataset: Slug
+
+
+class TargetConfig(Strict):
+    """The small set that counts."""
+
+    dataset: Slug
+    labelled_per_class: int = Field(ge=0)
+    """With 0 nothing but the test part is ever looked at with its labels, and every choice is made without them."""
+    validation_per_class: int = Field(default=10, ge=1)
+    """Without labelled images, this times the number of classes is how many validation images there are in all."""
+    test_fraction: float = Field(default=0.3, gt=0.0, lt=1.0)
+    """Share held out for test where the set has no test part of its own."""
+    use_unlabelled: bool = False
+    """Whether the rest of the target's training part may be used without its labels."""
+
+    @property
+    def has_labels(self) -> bool:
+        """Whether there are target labels to train on and to choose by."""
+        return self.labelled_per_class > 0
+
+    @model_validator(mode="after")
+    def _something_to_learn_from(self) -> TargetConfig:
+        if not self.has_labels and not self.use_unlabelled:
+            raise ValueError("labelled_per_class: 0 leaves only unlabelled images, so use_unlabelled must be true")
+        return self
+
+
+class ImageConfig(Strict):
+    """What every network sees: square images."""
+
+    size: int = Field(ge=16, le=64)
+    channels: Literal[1, 3]
+
+    @field_validator("size")
+    @classmethod
+    def _divisible(cls, size: int) -> int:
+        if size % 4:
+            raise ValueError("must be a multiple of 4, because the networks halve it twice at least")
+        return size
+
+
+class SynthesisConfig(Strict):
+    """How many images the transferred GAN makes."""
+
+    per_class: int = Field(default=500, ge=1)
+
+
+class ClassifierConfig(Strict):
+    """The one classifier of every arm, and of the source."""
+
+    width: int = Field(default=32, ge=4, le=512)
+    steps: int = Field(default=600, ge=1)
+    source_steps: int = Field(default=1500, ge=1)
+    batch: int = Field(default=64, ge=2)
+    learning_rate: Positive = 2e-3
+    weight_decay: float = Field(default=1e-2, ge=0.0)
+
+
+class EvaluationConfig(Strict):
+    """Arms, repetitions and the statistics of the verdict."""
+
+    arms: tuple[ArmName, ...] = (
+        "real",
+        "real_augmented",
+        "source_finetuned",
+        "joint",
+        "transferred_gan",
+        "best_plus_gan",
+    )
+    draws: int = Field(default=5, ge=2)
+    bootstrap: int = Field(default=2000, ge=100)
+
+    @field_validator("arms", mode="before")
+    @classmethod
+    def _as_tuple(cls, value: Any) -> Any:
+        return tuple(value) if isinstance(value, list) else value
+
+    @model_validator(mode="after")
+    def _comparable(self) -> EvaluationConfig:
+        if len(set(self.arms)) != len(self.arms):
+            raise ValueError("arms: each arm may stand once")
+        judged = {"transferred_gan", "best_plus_gan", "adapted"}
+        plain = [arm for arm in self.arms if arm not in {*judged, "synthetic_only"}]
+        if not plain:
+            raise ValueError("arms: name at least one arm without a GAN, such as real_augmented, to compare with")
+        if not judged & set(self.arms):
+            raise ValueError("arms: name transferred_gan or best_plus_gan, or there is nothing to give a verdict on")
+        return self
+
+
+class PromotionConfig(Strict):
+    """What a new model must show before it replaces the champion."""
+
+    metric: Metric = "balanced_accuracy"
+    min_gain: float = Field(default=0.0, ge=-1.0, le=1.0)
+    approval: Literal["automatic", "manual"] = "manual"
+
+
+class Experiment(Strict):
+    """One experiment file, whole."""
+
+    name: Slug
+    description: str = ""
+    seed: int = Field(default=0, ge=0, lt=2**31)
+    source: SourceConfig
+    target: TargetConfig
+    image: ImageConfig
+    gan: GanConfig = GanConfig()
+    transfer: TransferConfig
+    synthesis: SynthesisConfig = SynthesisConfig()
+    classifier: ClassifierConfig = ClassifierConfig()
+    evaluation: EvaluationConfig = EvaluationConfig()
+    promotion: PromotionConfig = PromotionConfig()
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Experiment:
+        pool_arms = [arm for arm in self.evaluation.arms if arm in ("self_trained", "info_max")]
+        if pool_arms and not self.target.use_unlabelled:
+            raise ValueError(f"evaluation.arms: {pool_arms[0]} needs target.use_unlabelled: true")
+        if not self.target.has_labels:
+            self._possible_without_labels()
+        if self.source.dataset == self.target.dataset:
+            raise ValueError("source.dataset and target.dataset must be two different sets")
+        return self
+
+    @model_validator(mode="after")
+    def _pool_where_needed(self) -> Experiment:
+        for strategy in self.transfer.strategies:
+            if isinstance(strategy, SemiSupervisedConfig) and not self.target.use_unlabelled:
+                raise ValueError(f"transfer.strategies: {strategy.label} needs target.use_unlabelled: true")
+        return self
+
+    def _possible_without_labels(self) -> None:
+        """Refuses what cannot be done where no target image is labelled."""
+        for strategy in self.transfer.strategies:
+            if not isinstance(strategy, TranslationConfig):
+                raise ValueError(
+                    f"transfer.strategies: {strategy.label} learns from labelled target images, and "
+                    "target.labelled_per_class is 0; take strategies of translation, such as translate"
+                )
+        arms = set(self.evaluation.arms)
+        if not arms & {"best_plus_gan", "adapted"} or not arms & {"source_only", "self_trained", "info_max"}:
+            raise ValueError(
+                "evaluation.arms: with target.labelled_per_class 0 name best_plus_gan or adapted, and source_only, "
+                "self_trained or info_max (better all three) to compare it with"
+            )

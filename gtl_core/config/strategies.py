@@ -1,0 +1,264 @@
+"""Settings of the strategies of transfer, one model each."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, ClassVar, Literal
+
+from pydantic import BeforeValidator, Field, field_validator, model_validator
+
+from gtl_core.config.base import AdversarialLossName, Augmentation, Fraction, Positive, Slug, Strict, Weight
+from gtl_core.config.gan import GanConfig
+
+
+class _StrategyConfig(Strict):
+    """What every strategy can be told."""
+
+    uses_source_gan: ClassVar[bool] = True
+    """Whether it starts from the source GAN."""
+    uses_source_classifier: ClassVar[bool] = False
+    """Whether it looks at source images and at the classifier that was trained on them."""
+
+    alias: Slug | None = None
+    """What to call it, where a strategy stands more than once with different settings."""
+    steps: int | None = Field(default=None, ge=1)
+    """Steps of this strategy, where they are not `transfer.steps`."""
+
+    @property
+    def label(self) -> str:
+        """The name under which it stands in tables, folders and arms."""
+        return self.alias or str(getattr(self, "name"))  # noqa: B009 - each strategy has its own literal name
+
+
+class _WeightStrategyConfig(_StrategyConfig):
+    """What every strategy over the source GAN's weights can be told; where nothing is, `transfer` decides."""
+
+    loss: AdversarialLossName | None = None
+    augmentation: tuple[Augmentation, ...] | None = None
+    adaptive_augmentation: bool | None = None
+    lecam: Weight | None = None
+    gradient_penalty: Weight | None = None
+    diversity: Weight | None = None
+    learning_rate_generator: Positive | None = None
+    learning_rate_discriminator: Positive | None = None
+
+    @field_validator("augmentation", mode="before")
+    @classmethod
+    def _as_tuple(cls, value: Any) -> Any:
+        return tuple(value) if isinstance(value, list) else value
+
+
+class FinetuneConfig(_WeightStrategyConfig):
+    """Load the source generator and discriminator and train all of both (TransferGAN)."""
+
+    name: Literal["finetune"] = "finetune"
+
+
+class FreezeDConfig(_WeightStrategyConfig):
+    """Freeze the discriminator's first blocks (FreezeD)."""
+
+    name: Literal["freeze_d"] = "freeze_d"
+    blocks: int = Field(default=2, ge=1)
+
+
+class FreezeGThenPartialConfig(_WeightStrategyConfig):
+    """The discriminator learns the target alone; then chosen generator blocks learn with it."""
+
+    name: Literal["freeze_g_then_partial"] = "freeze_g_then_partial"
+    frozen_share: Fraction = 0.25
+    """Share of the steps in which the generator is frozen whole."""
+    blocks: int = Field(default=2, ge=1)
+    """How many of the generator's last blocks are trained after that; class embeddings always are."""
+
+
+class ScaleShiftConfig(_WeightStrategyConfig):
+    """Only gains, offsets and class embeddings learn; every convolution stays (BSA)."""
+
+    name: Literal["scale_shift"] = "scale_shift"
+    learning_rate_generator: Positive | None = 3e-3
+
+
+class SingularValuesConfig(_WeightStrategyConfig):
+    """Only the singular values of the weights learn, and the class embeddings (FSGAN)."""
+
+    name: Literal["singular_values"] = "singular_values"
+    learning_rate_generator: Positive | None = 2e-3
+    learning_rate_discriminator: Positive | None = 2e-3
+
+
+class EwcConfig(_WeightStrategyConfig):
+    """Fine-tuning that holds on to the generator's weights, most to those that matter to the source (EWC)."""
+
+    name: Literal["ewc"] = "ewc"
+    weight: Positive = 0.1
+    """λ, with the importance of the weights brought to a mean of 1."""
+
+
+class L2SpConfig(_WeightStrategyConfig):
+    """Fine-tuning that holds on to all of the generator's weights alike (L2-SP)."""
+
+    name: Literal["l2_sp"] = "l2_sp"
+    weight: Positive = 0.1
+
+
+class MineConfig(_WeightStrategyConfig):
+    """A small network before the generator learns first where to look for the target, then all learns (MineGAN)."""
+
+    name: Literal["mine"] = "mine"
+    mining_share: Fraction = 0.25
+    """Share of the steps in which the small network learns alone."""
+
+
+class CorrespondenceConfig(_WeightStrategyConfig):
+    """Fine-tuning that keeps which images of the source generator are alike (CDC)."""
+
+    name: Literal["correspondence"] = "correspondence"
+    weight: Positive = 300.0
+    """1,000 in its paper; there is room for the target's look with less, and ten did nothing."""
+
+
+class SemiSupervisedConfig(_WeightStrategyConfig):
+    """Fine-tuning that also sees the unlabelled pool, without labels and with confident ones."""
+
+    uses_source_classifier: ClassVar[bool] = True
+
+    name: Literal["semi_supervised"] = "semi_supervised"
+    weight: Positive = 1.0
+    """What telling real from generated without a class counts beside telling it class by class."""
+    threshold: float = Field(default=0.95, gt=0.0, lt=1.0)
+    """Probability from which a label of the classifier's counts as the pool image's own."""
+
+
+class _TranslationConfig(_StrategyConfig):
+    """What every strategy of translation can be told: source image to target look, its label kept."""
+
+    uses_source_gan: ClassVar[bool] = False
+    uses_source_classifier: ClassVar[bool] = True
+
+    steps: int = Field(default=1000, ge=1)
+    """Its own, because such a step costs several of a weight strategy's."""
+    width: int = Field(default=24, ge=8, le=512)
+    """Channels of the translator at half the image's size."""
+    latent: int = Field(default=9, ge=2, le=1024)
+    """One number picks the source image, the others are the style."""
+    bank_per_class: int = Field(default=500, ge=1)
+    """Source images of each class that the finished generator carries, to translate them when it is asked."""
+    batch: int = Field(default=64, ge=4)
+    adversarial: Positive = 0.2
+    """Weight of looking like the target beside 1 of keeping the label."""
+    learning_rate_translator: Positive = 2e-4
+    learning_rate_discriminator: Positive = 4e-4
+    learning_rate_classifier: Positive = 1e-3
+    pseudo_labels: bool = True
+    """Whether the classifier, late in the training, learns from the pool with labels that it is confident of."""
+    confidence: Fraction = 0.9
+    information: float = Field(default=0.3, ge=0.0)
+    """Weight of the mutual information between unlabelled image and predicted class, which the classifier raises."""
+
+
+class TranslateConfig(_TranslationConfig):
+    """Adversarial loss and the label kept by a classifier (PixelDA)."""
+
+    name: Literal["translate"] = "translate"
+
+
+class CycleConfig(_TranslationConfig):
+    """There and back again, and the same reading by the source classifier (CyCADA)."""
+
+    name: Literal["cycle"] = "cycle"
+    cycle: Positive = 1.0
+    """Weight of the mean absolute difference after a round trip."""
+    semantic: Positive = 0.2
+    """Weight of the source classifier's same reading before and after."""
+
+
+class ContrastConfig(_TranslationConfig):
+    """Each patch stays nearest to its own (CUT)."""
+
+    name: Literal["contrast"] = "contrast"
+    contrast: Positive = 0.2
+    """Weight of the contrastive loss."""
+    temperature: Positive = 0.07
+    patches: int = Field(default=64, ge=2)
+    """Places of each image that are told apart."""
+
+
+def _expand_name(value: Any) -> Any:
+    """`finetune` stands for `{name: finetune}`."""
+    return {"name": value} if isinstance(value, str) else value
+
+
+WeightStrategyConfig = (
+    FinetuneConfig
+    | FreezeDConfig
+    | FreezeGThenPartialConfig
+    | ScaleShiftConfig
+    | SingularValuesConfig
+    | EwcConfig
+    | L2SpConfig
+    | MineConfig
+    | CorrespondenceConfig
+    | SemiSupervisedConfig
+)
+"""Strategies that start from the source GAN's weights."""
+TranslationConfig = TranslateConfig | CycleConfig | ContrastConfig
+"""Strategies that translate labelled source images."""
+StrategyConfig = Annotated[
+    Annotated[WeightStrategyConfig | TranslationConfig, Field(discriminator="name")],
+    BeforeValidator(_expand_name),
+]
+
+
+class TransferConfig(Strict):
+    """How the source GAN becomes a target GAN."""
+
+    strategies: tuple[StrategyConfig, ...] = Field(min_length=1)
+    steps: int = Field(default=1200, ge=1)
+    augmentation: tuple[Augmentation, ...] = ("translation",)
+    """DiffAugment policies in transfer, where a discriminator sees few images over and over."""
+    loss: AdversarialLossName | None = None
+    """Adversarial losses in transfer, where they are not `gan.loss`."""
+    adaptive_augmentation: bool = False
+    """As in `gan`, like the rest here; a strategy over the source GAN's weights may say otherwise for itself."""
+    lecam: Weight = 0.0
+    gradient_penalty: Weight = 0.0
+    diversity: Weight = 0.0
+    """From typeset to handwritten digits, 0.5 raised the share of held-out training images that are covered from 25 to
+    32 % with three labelled images a class (1,200 steps), and from 43 to 50 % with five (2,500); 1 and more blurred."""
+
+    def helps(self, strategy: WeightStrategyConfig) -> dict[str, Any]:
+        """What holds for one strategy of losses, rates, augmentation and regularisation, by the names `gan` has for it.
+
+        A setting that neither the strategy nor `transfer` has is left out, and the source GAN's holds.
+        """
+        names = (_WeightStrategyConfig.model_fields.keys() & GanConfig.model_fields.keys()) - {"steps"}
+        own = {name: getattr(strategy, name) for name in names}
+        chosen = {name: getattr(self, name, None) if value is None else value for name, value in own.items()}
+        return {name: value for name, value in chosen.items() if value is not None}
+
+    @field_validator("strategies", "augmentation", mode="before")
+    @classmethod
+    def _as_tuple(cls, value: Any) -> Any:
+        return tuple(value) if isinstance(value, list) else value
+
+    @field_validator("strategies")
+    @classmethod
+    def _distinct(cls, value: tuple[StrategyConfig, ...]) -> tuple[StrategyConfig, ...]:
+        labels = [strategy.label for strategy in value]
+        repeated = sorted({label for label in labels if labels.count(label) > 1})
+        if repeated:
+            raise ValueError(
+                f"{', '.join(repeated)} stands more than once; give each its own name, such as "
+                f"{{name: {repeated[0]}, alias: {repeated[0]}_2}}"
+            )
+        return value
+
+    @model_validator(mode="after")
+    def _something_to_adapt(self) -> TransferConfig:
+        for strategy in self.strategies:
+            if isinstance(strategy, _WeightStrategyConfig):
+                helps = self.helps(strategy)
+                if helps["adaptive_augmentation"] and not helps["augmentation"]:
+                    raise ValueError(
+                        f"{strategy.label}: adaptive_augmentation needs at least one policy in augmentation"
+                    )
+        return self
