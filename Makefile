@@ -35,8 +35,10 @@ lint: $(READY) ## ruff, mypy and the layers between rooms
 ui: $(READY) ## Open Dagster and MLflow together
 	$(BIN)/gtl ui
 
-bench: $(READY) ## Measure training speed beside a plain PyTorch loop
+bench: $(READY) ## Measure training, sampling and every strategy's step
 	$(BIN)/python benchmarks/training.py
+	$(BIN)/python benchmarks/sampling.py
+	$(BIN)/python benchmarks/strategies.py
 
 study: $(READY) ## Measure against the literature on MNIST and USPS, into docs/results.md: hours
 	$(BIN)/python -m benchmarks.study.run $(if $(DATA),--data $(DATA)) $(if $(CASES),--cases $(CASES))

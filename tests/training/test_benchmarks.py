@@ -43,3 +43,9 @@ def test_sampling_benchmark_prints_one_json_object_with_the_rate_of_bare_passes_
     assert result["images_per_second"] > 0
     assert result["ratio"] == pytest.approx(result["images_per_second"] / result["bare_images_per_second"], rel=0.01)
     assert result["encoded_images_per_second"] > 0
+
+
+def test_strategies_benchmark_prints_the_cost_of_a_step_of_each():
+    result = printed("strategies.py", "--steps", "2", "--strategies", "finetune", "scale_shift", "translate")
+    assert list(result) == ["finetune", "scale_shift", "translate"]
+    assert all(milliseconds > 0 for milliseconds in result.values())
