@@ -163,6 +163,16 @@ class Experiment(Strict):
                 raise ValueError(f"transfer.strategies: {strategy.label} needs target.use_unlabelled: true")
         return self
 
+    @model_validator(mode="after")
+    def _equal_steps(self) -> Experiment:
+        learned = [strategy.steps for strategy in self.transfer.strategies if isinstance(strategy, TranslationConfig)]
+        if "adapted" in self.evaluation.arms and learned and self.classifier.steps < max(learned):
+            raise ValueError(
+                f"evaluation.arms: adapted has learned for {max(learned)} steps of its strategy, so the other arms need "
+                f"as many to be compared with it; raise classifier.steps from {self.classifier.steps} to {max(learned)}"
+            )
+        return self
+
     def _possible_without_labels(self) -> None:
         """Refuses what cannot be done where no target image is labelled."""
         for strategy in self.transfer.strategies:

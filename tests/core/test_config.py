@@ -156,3 +156,15 @@ def test_an_experiment_cannot_be_changed() -> None:
     experiment = Experiment.model_validate(SMALLEST)
     with pytest.raises(ValueError, match="frozen"):
         experiment.gan.width = 64  # type: ignore[misc]
+
+
+def test_a_strategy_s_own_classifier_is_only_compared_with_others_that_learned_for_as_many_steps(
+    tmp_path: Path,
+) -> None:
+    content = changed("transfer.strategies", [{"name": "translate", "steps": 800}])
+    content["evaluation"] = {"arms": ["real_augmented", "adapted"]}
+    content["classifier"] = {"steps": 600}
+    with pytest.raises(InputError, match=r"raise classifier\.steps from 600 to 800"):
+        load_experiment(written(tmp_path, content))
+    content["classifier"] = {"steps": 800}
+    assert load_experiment(written(tmp_path, content)).classifier.steps == 800

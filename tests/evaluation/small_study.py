@@ -61,7 +61,7 @@ def experiment(arms: tuple[str, ...], labelled: int = 5) -> Experiment:
             "target": {"dataset": "tiny-digits", "labelled_per_class": labelled, "use_unlabelled": True},
             "image": {"size": 16, "channels": 1},
             "gan": {"width": 8, "latent": 16, "steps": 4, "batch": 16},
-            "transfer": {"strategies": ["finetune" if labelled else "translate"]},
+            "transfer": {"strategies": ["finetune" if labelled else {"name": "translate", "steps": 40}]},
             "classifier": {"width": 8, "steps": 40, "source_steps": 60, "batch": 32, "learning_rate": 1e-2},
             "evaluation": {"arms": list(arms), "draws": 2, "bootstrap": 200},
         }
