@@ -96,9 +96,9 @@ class Chain:
     @cached_property
     def source_classifier_key(self) -> str:
         """Key of the source classifier."""
-        return self._key(
-            "source_classifier", version=self.sets[0].version, image=self._image, classifier=self._classifier
-        )
+        # The steps of the arms are none of its business.
+        classifier = self.experiment.classifier.model_dump(mode="json", exclude={"steps"})
+        return self._key("source_classifier", version=self.sets[0].version, image=self._image, classifier=classifier)
 
     def transferred_key(self, strategy: StrategyConfig, draw: int) -> str:
         """Key of the GAN transferred by a strategy to a draw."""

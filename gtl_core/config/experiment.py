@@ -168,8 +168,8 @@ class Experiment(Strict):
         learned = [strategy.steps for strategy in self.transfer.strategies if isinstance(strategy, TranslationConfig)]
         if "adapted" in self.evaluation.arms and learned and self.classifier.steps < max(learned):
             raise ValueError(
-                f"evaluation.arms: adapted has learned for {max(learned)} steps of its strategy, so the other arms need "
-                f"as many to be compared with it; raise classifier.steps from {self.classifier.steps} to {max(learned)}"
+                f"evaluation.arms: adapted has learned for {max(learned)} steps of its strategy, so the other arms "
+                f"need as many; raise classifier.steps from {self.classifier.steps} to {max(learned)}"
             )
         return self
 
