@@ -107,7 +107,7 @@ def test_before_the_first_good_checkpoint_it_is_taken_up_from_the_beginning(tmp_
 def test_a_training_that_goes_wrong_again_is_given_up_with_one_line_that_says_what_to_try(tmp_path, digits):
     told = []
     with pytest.raises(
-        Diverged, match=r"^test: the losses are no numbers any more at step 100, .*; lower gan\."
+        Diverged, match=r"^test: the losses are no numbers any more at step 100, .*; lower its learning rates"
     ) as caught:
         train(tmp_path, digits, faults=(65,), always=True, on_progress=told.append)
     assert "\n" not in str(caught.value)
