@@ -16,7 +16,7 @@ _NAMES = {
     "source_finetuned": "Source classifier, fine-tuned",
     "joint": "Source and target together",
     "self_trained": "Source classifier, self-trained on the target",
-    "info_max": "The same, and sure and even on the target",
+    "info_max": "Source classifier, sure and even on the target",
     "transferred_gan": "Augmented + GAN images",
     "best_plus_gan": "Best without a GAN + GAN images",
     "adapted": "Classifier that learned beside the GAN",
