@@ -40,6 +40,7 @@ class Goal(_Strict):
         at_least: percent of accuracy that the mean over draws reaches, or points of accuracy above which the whole
             interval of the difference lies.
         note: what else there is to know.
+        tried: what was tried towards it beyond the case as it stands, shown where it is not met.
     """
 
     what: str
@@ -47,6 +48,7 @@ class Goal(_Strict):
     versus: str | None = None
     at_least: float
     note: str = ""
+    tried: str = ""
 
 
 class Case(_Strict):

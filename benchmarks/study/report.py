@@ -74,8 +74,8 @@ def _goals(cases: Sequence[Case], results: Results) -> str:
 def _goal(goal: Goal, case: Case, results: Results) -> list[str]:
     asked = f"{goal.at_least:.1f}" if goal.versus is None else f"interval above {goal.at_least:g}"
     what, met = reached(goal, case, results)
-    tried = f"tried: {_tried(results.of(case.name))}" if met == "no" else ""
-    return [case.title, goal.what, asked, what, met, "; ".join(filter(None, (goal.note, tried)))]
+    tried = [f"tried: {_tried(results.of(case.name))}", goal.tried] if met == "no" else []
+    return [case.title, goal.what, asked, what, met, "; ".join(filter(None, (goal.note, *tried)))]
 
 
 def reached(goal: Goal, case: Case, results: Results) -> tuple[str, str]:

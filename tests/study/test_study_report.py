@@ -154,12 +154,12 @@ def test_a_goal_for_an_arm_that_was_left_out_is_not_met():
 
 def test_what_was_tried_stands_beside_a_goal_that_was_not_met():
     goals = [
-        Goal(what="much", arm="best arm", at_least=99.0, note="published: 98.0"),
-        Goal(what="little", arm="best arm", at_least=9.0),
+        Goal(what="much", arm="best arm", at_least=99.0, note="published: 98.0", tried="twice the steps"),
+        Goal(what="little", arm="best arm", at_least=9.0, tried="half the steps"),
     ]
     page = report([case("one", "labels and pool", *goals)], NO_LITERATURE, results("one"))
     got = "best_plus_gan/translate: 97.65 [97.10, 98.20]"
-    tried = "published: 98.0; tried: source_only, best_plus_gan with translate"
+    tried = "published: 98.0; tried: source_only, best_plus_gan with translate; twice the steps"
     assert f"| Title of one | much | 99.0 | {got} | no | {tried} |" in page
     assert f"| Title of one | little | 9.0 | {got} | yes |  |" in page
 
