@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import json
-import math
 import subprocess
 import sys
 from pathlib import Path
@@ -47,7 +46,7 @@ def test_sampling_benchmark_prints_one_json_object_with_the_rate_of_bare_passes_
 
 
 def test_strategies_benchmark_prints_the_cost_of_a_step_of_each():
-    result = printed("strategies.py", "--steps", "2", "--strategies", "finetune", "scale_shift", "translate")
+    # Fewer steps would be lost in the noise of what comes before them.
+    result = printed("strategies.py", "--steps", "60", "--strategies", "finetune", "scale_shift", "translate")
     assert list(result) == ["finetune", "scale_shift", "translate"]
-    # The cost of so few steps is lost in the noise of the machine, and may even come out negative: no bound here.
-    assert all(math.isfinite(milliseconds) for milliseconds in result.values())
+    assert all(milliseconds > 0 for milliseconds in result.values())
