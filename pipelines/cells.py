@@ -52,6 +52,7 @@ def transfer_cell(
             source_gan=source_gan,
             source_classifier=source_classifier,
             seed=chosen.seed,
+            photometric=experiment.classifier.photometric,
         )
         try:
             transfer(strategy, inputs, experiment.gan, experiment.transfer, folder, on_progress)

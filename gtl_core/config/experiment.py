@@ -87,6 +87,9 @@ class ClassifierConfig(Strict):
     batch: int = Field(default=64, ge=2)
     learning_rate: Positive = 2e-3
     weight_decay: float = Field(default=1e-2, ge=0.0)
+    photometric: bool = False
+    """Whether augmentation varies contrast, brightness and sharpness beside shape, in every arm: for a source and a
+    target that come from different cameras or scanners. It wants more steps."""
 
 
 class EvaluationConfig(Strict):

@@ -1,4 +1,4 @@
-"""Classical augmentation of a batch: affine and elastic warps in one resampling, and colour where there is colour."""
+"""Classical augmentation of a batch: warps in one resampling, colour where there is colour, light and sharpness."""
 
 from __future__ import annotations
 
@@ -21,9 +21,17 @@ ELASTIC_KNOTS = 4
 """Knots along each axis of the smooth elastic field."""
 COLOUR = 0.3
 """Largest relative change of brightness, contrast and saturation."""
+TONE_CONTRAST = 0.3
+"""Photometric: largest relative change of contrast."""
+TONE_BRIGHTNESS = 0.1
+"""Photometric: largest change of brightness, as a share of the range from black to white."""
+BLUR = 1.5
+"""Photometric: largest standard deviation of the Gaussian blur, in pixels; half of the images stay sharp."""
+
+_BLUR_REACH = 2
 
 
-def augment(images: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+def augment(images: torch.Tensor, generator: torch.Generator, *, photometric: bool = False) -> torch.Tensor:
     """Warps each image at random, and jitters its colours where it has three channels.
 
     The label of no common kind of image changes: nothing is flipped and nothing is turned far. Elastic warps are
@@ -33,6 +41,8 @@ def augment(images: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
     Args:
         images: float (B, C, S, S) in [-1, 1].
         generator: source of all randomness, on the CPU whatever device the images are on.
+        photometric: whether contrast, brightness and sharpness vary too, for sources and targets that come from
+            different cameras or scanners.
 
     Returns:
         float (B, C, S, S) in [-1, 1], in a new tensor.
@@ -40,7 +50,8 @@ def augment(images: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
     warped = functional.grid_sample(
         images, _grid(images, generator), mode="bilinear", padding_mode="border", align_corners=False
     )
-    return _jittered(warped, generator) if images.shape[1] == 3 else warped
+    coloured = _jittered(warped, generator) if images.shape[1] == 3 else warped
+    return _blurred(_toned(coloured, generator), generator) if photometric else coloured
 
 
 def _uniform(shape: tuple[int, ...], reach: float, generator: torch.Generator) -> torch.Tensor:
@@ -73,3 +84,27 @@ def _jittered(images: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
     contrasted = middle + (bright - middle) * factors[1]
     grey = contrasted.mean(dim=1, keepdim=True)
     return (grey + (contrasted - grey) * factors[2]).clamp(-1.0, 1.0)
+
+
+def _toned(images: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+    """Changes contrast about the mean, and brightness, of each image."""
+    one = (images.shape[0], 1, 1, 1)
+    contrast = 1.0 + _uniform(one, TONE_CONTRAST, generator).to(images.device)
+    brightness = _uniform(one, 2.0 * TONE_BRIGHTNESS, generator).to(images.device)
+    middle = images.mean(dim=(1, 2, 3), keepdim=True)
+    return (middle + (images - middle) * contrast + brightness).clamp(-1.0, 1.0)
+
+
+def _blurred(images: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+    """Blurs half of the images, each by a Gaussian of its own width."""
+    batch, channels, _, _ = images.shape
+    width = torch.rand((batch, 1), generator=generator) * BLUR + 1e-2
+    offsets = torch.arange(-_BLUR_REACH, _BLUR_REACH + 1)
+    weights = (-(offsets**2) / (2.0 * width**2)).exp()
+    weights = (weights / weights.sum(dim=1, keepdim=True)).repeat_interleave(channels, dim=0).to(images.device)
+    chosen = (torch.rand((batch, 1, 1, 1), generator=generator) < 0.5).to(images.device)
+    # One convolution with a group for each image and channel, first down and then across.
+    planes = functional.pad(images, (_BLUR_REACH,) * 4, mode="replicate").flatten(0, 1)[None]
+    planes = functional.conv2d(planes, weights[:, None, :, None], groups=batch * channels)
+    planes = functional.conv2d(planes, weights[:, None, None, :], groups=batch * channels)
+    return torch.where(chosen, planes.view_as(images), images)

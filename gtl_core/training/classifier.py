@@ -109,7 +109,7 @@ def train_classifier(
     Args:
         start: the classifier to begin with; it stays as it is.
         pools: what to learn from.
-        config: batch size and weight decay.
+        config: batch size, weight decay, and the kind of augmentation.
         steps: number of optimiser steps.
         learning_rate: the highest of the cycle.
         augmented: whether every training image is augmented.
@@ -151,7 +151,7 @@ def train_classifier(
             images = torch.cat([images, informing.at(step - 1)])
         inputs = to_unit_range(images)
         if augmented:
-            inputs = augment(inputs, generator)
+            inputs = augment(inputs, generator, photometric=config.photometric)
         with autocast(place):
             logits = model(inputs.contiguous(memory_format=torch.channels_last))
         loss = functional.cross_entropy(logits[: len(labels)].float() + forbidden, labels)

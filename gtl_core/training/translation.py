@@ -120,6 +120,7 @@ class TranslationTrainer:
         consistency: Consistency,
         augmentation: Sequence[Augmentation],
         *,
+        photometric: bool,
         steps: int,
         seed: int,
     ) -> None:
@@ -132,11 +133,13 @@ class TranslationTrainer:
             classifier: what the classifier starts as, where `start` holds none.
             consistency: what is kept beside the label.
             augmentation: DiffAugment policies of what the discriminator sees.
+            photometric: whether the classifier's augmentation varies light and sharpness too.
             steps: steps of the whole training.
             seed: seed of all random numbers, where `start` has no state of them.
         """
         self._start, self._images, self._config, self._consistency = start, images, config, consistency
-        self._augmentation, self._steps, self._seed = augmentation, steps, seed
+        self._augmentation, self._photometric = augmentation, photometric
+        self._steps, self._seed = steps, seed
         self.step = start.step
         self._device = device()
         self.generator = cast(Generator, self._placed(build_generator(start.spec, seed), start.generator)).train()
@@ -269,7 +272,7 @@ class TranslationTrainer:
         known = sum(len(part) for part in targets)
         if self._images.has_pool:
             images.append(batch.real)
-        inputs = augment(torch.cat(images), self._processor_random)
+        inputs = augment(torch.cat(images), self._processor_random, photometric=self._photometric)
         with autocast(self._device):
             logits = self._classifier(inputs.contiguous(memory_format=torch.channels_last)).float()
         taught, unlabelled = [logits[:known]], logits[known:]

@@ -24,6 +24,7 @@ class TransferInputs:
         source_gan: `gan.safetensors` of the source GAN, for a strategy that starts from it.
         source_classifier: `classifier.safetensors` of the source classifier, for a strategy that uses it.
         seed: seed of all random numbers.
+        photometric: whether augmentation for classifiers varies light and sharpness beside shape.
     """
 
     images: npt.NDArray[np.uint8]
@@ -36,3 +37,4 @@ class TransferInputs:
     source_gan: Path | None
     source_classifier: Path | None
     seed: int
+    photometric: bool = False

@@ -98,6 +98,7 @@ def transfer_by_translation(
             classifier,
             consistency,
             augmentation,
+            photometric=inputs.photometric,
             steps=strategy.steps,
             seed=inputs.seed,
         )
@@ -105,6 +106,7 @@ def transfer_by_translation(
     recipe = {
         "strategy": strategy.model_dump(mode="json", exclude={"alias"}),
         "augmentation": list(augmentation),
+        "photometric": inputs.photometric,
         "classes": inputs.classes,
         "images": arrays_sha256(source_images, source_labels, inputs.images, inputs.labels, inputs.unlabelled),
         "classifier": _weights_sha256(classifier),
