@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import shutil
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -29,8 +30,10 @@ GOOD = "good.safetensors"
 EVENTS = "events.jsonl"
 CURVES = "curves.csv"
 SAMPLES = "samples.png"
+MILESTONES = "milestones"
 
 _CURVE_STEPS = 50
+_MILESTONE_SHARES = (0.0, 0.25, 0.5, 0.75)
 _SLOWER = 1.0 / 3.0
 _REPORT_SECONDS = 0.5
 _SAMPLES_A_CLASS = 10
@@ -107,7 +110,8 @@ def run_training(
         recipe: hash of everything that the result depends on, the code aside.
         seed: seed of the sample pictures.
         folder: gets `gan.safetensors`, `curves.csv` (step, mean losses since the row before, spread within classes as
-            a share of the real images') and `samples.png` (the averaged generator, one row a class).
+            a share of the real images'), `samples.png` (the averaged generator, one row a class) and, in
+            `milestones/`, the averaged generator before the first step and after each quarter of the steps.
         on_progress: called about twice a second with the last losses and images a second.
         task: the name shown for the training.
         real_spread: spread of the real images within their classes (`health.spread_within_classes`); where it is 0,
@@ -126,10 +130,14 @@ def run_training(
     if current.step == 0 and current.learning_rate_factor == 1.0:
         for left in (GOOD, EVENTS):
             (folder / left).unlink(missing_ok=True)
+        shutil.rmtree(folder / MILESTONES, ignore_errors=True)
     trainer, curves = make_trainer(current), list(current.curves)
+    milestones = {round(share * steps) for share in _MILESTONE_SHARES} - {steps}
     names = (*trainer.loss_names, "spread") if real_spread else trainer.loss_names
     report = _Report(on_progress, _called(task, current), steps, batch, trainer.step, names)
     with deferred_interrupts() as interruption:
+        if trainer.step == 0:
+            _keep_milestone(folder, current, make_trainer)
         while trainer.step < steps:
             trainer.advance()
             seen = None
@@ -144,6 +152,8 @@ def run_training(
                 report = _Report(on_progress, _called(task, current), steps, batch, trainer.step, names)
             else:
                 report.after(trainer.step, curves)
+                if trainer.step in milestones:
+                    _keep_milestone(folder, _snapshot(trainer, curves, current), make_trainer)
             due = seen is None and trainer.step % checkpoint_every == 0 and trainer.step < steps
             if due or interruption.requested:
                 checkpoint = _snapshot(trainer, curves, current)
@@ -167,6 +177,30 @@ def _snapshot(trainer: Trainer, curves: list[CurveRow], current: GanCheckpoint) 
     return replace(trainer.snapshot(tuple(curves)), learning_rate_factor=current.learning_rate_factor)
 
 
+def _keep_milestone(folder: Path, checkpoint: GanCheckpoint, make_trainer: Callable[[GanCheckpoint], Trainer]) -> None:
+    """Writes the averaged generator that there would be if the training ended now; a second trainer finishes it.
+
+    Only its weights: whole numbers, such as a translator's source images, are those of the finished generator.
+    """
+    trainer = make_trainer(checkpoint)
+    trainer.finish()
+    finished = trainer.snapshot(())
+    kept = GanCheckpoint(
+        spec=finished.spec,
+        classes=finished.classes,
+        step=finished.step,
+        recipe=finished.recipe,
+        curves=(),
+        generator={},
+        discriminator={},
+        ema={name: tensor for name, tensor in finished.ema.items() if tensor.is_floating_point()},
+        generator_optimiser={},
+        discriminator_optimiser={},
+        loop={},
+    )
+    kept.save(folder / MILESTONES / f"{finished.step:06d}.safetensors")
+
+
 def _spread(trainer: Trainer, start: GanCheckpoint, real_spread: float, seed: int) -> tuple[float, ...]:
     """What is drawn within a class, as a share of the real images' spread; nothing where that is not known."""
     if not real_spread:
@@ -186,6 +220,7 @@ def _second_try(
         _note(folder, step, seen, "given up")
         for left in (LAST, GOOD):
             (folder / left).unlink(missing_ok=True)
+        shutil.rmtree(folder / MILESTONES, ignore_errors=True)
         raise Diverged(
             f"{task}: {seen} at step {step}, with a third of the learning rates too; lower its learning rates, or give "
             "it more images"

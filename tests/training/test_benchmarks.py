@@ -28,6 +28,15 @@ def printed(name: str, *options: str) -> Any:
     return json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
 
 
+def test_evaluation_benchmark_agrees_with_torchmetrics_and_with_whole_matrices():
+    command = [sys.executable, str(BENCHMARKS / "evaluation.py"), "--json", "--images", "300", "--features", "16"]
+    result = json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
+    compared = ("frechet", "kernel", "precision", "recall", "density", "coverage")
+    assert max(result[f"{name}_difference"] for name in compared) < 1e-3
+    assert result["seconds"] > 0
+    assert result["peak_mib"] > 10
+
+
 def test_training_benchmark_prints_one_json_object_with_both_speeds_and_the_ceiling():
     result = printed("training.py", "--steps", "2")
     assert result["precision"] in ("bf16", "fp32")

@@ -85,9 +85,30 @@ def test_interrupted_training_ends_with_the_bytes_of_one_that_never_stopped(
         assert GanCheckpoint.load(tmp_path / "halting" / "last.safetensors").step in (step, step + 1)
         assert not (tmp_path / "halting" / "gan.safetensors").exists()
     halting = train(tmp_path / "halting", digits, start=start, config=config)
-    for name in ("gan.safetensors", "curves.csv", "samples.png"):
-        assert file_sha256(halting.parent / name) == file_sha256(whole.parent / name), name
-    assert sorted(path.name for path in halting.parent.iterdir()) == ["curves.csv", "gan.safetensors", "samples.png"]
+    files = [
+        {path.relative_to(root): file_sha256(path) for path in root.rglob("*") if path.is_file()}
+        for root in (halting.parent, whole.parent)
+    ]
+    assert files[0] == files[1]
+    assert len(list((halting.parent / "milestones").iterdir())) == 4
+    left = ["curves.csv", "gan.safetensors", "milestones", "samples.png"]
+    assert sorted(path.name for path in halting.parent.iterdir()) == left
+
+
+def test_milestones_hold_the_averaged_generator_at_each_quarter_and_change_nothing_of_the_training(
+    tmp_path, digits, monkeypatch
+):
+    path = train(tmp_path / "kept", digits, steps=12)
+    milestones = [GanCheckpoint.load(file) for file in sorted((tmp_path / "kept" / "milestones").iterdir())]
+    assert [milestone.step for milestone in milestones] == [0, 3, 6, 9]
+    half = GanCheckpoint.load(train(tmp_path / "half", digits, steps=6))
+    assert milestones[2].ema.keys() <= half.ema.keys()
+    latents, labels = torch.randn(4, SPEC.latent), torch.arange(4) % len(CLASSES)
+    images = [replace(half, ema=half.ema | kept.ema).averaged_generator()(latents, labels) for kept in milestones]
+    torch.testing.assert_close(images[2], half.averaged_generator()(latents, labels))
+    assert not torch.allclose(images[0], images[2], atol=0.01)
+    monkeypatch.setattr("gtl_core.training.loop._keep_milestone", lambda *_: None)
+    assert file_sha256(train(tmp_path / "bare", digits, steps=12)) == file_sha256(path)
 
 
 def test_ctrl_c_is_python_s_own_again_after_a_training(tmp_path, digits):
