@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from pipelines.cli.gap import gap
 from pipelines.cli.output import Json, note, say, show_facts, show_json, show_table
 
 if TYPE_CHECKING:
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from gtl_core.data.versions import DataStatus
 
 app = typer.Typer(help="Import image sets, look at them, check and version them.", no_args_is_help=True)
+app.command()(gap)
 
 Name = Annotated[str, typer.Argument(help="Name of an image set; gtl data list shows them.")]
 
