@@ -10,7 +10,7 @@ from benchmarks.study.cases import Case, Published
 from benchmarks.study.results import Record, Row, resolved
 from gtl_core.config import Experiment
 from gtl_core.data.draws import Draw
-from gtl_core.evaluation.arms import PLAIN_ARMS, POOL_ARMS
+from gtl_core.evaluation.arms import PLAIN_ARMS, POOL_ARMS, SCRATCH
 from gtl_core.evaluation.held_out import OPENED, Predictions
 from gtl_core.evaluation.scores import image_weights
 from gtl_core.evaluation.statistics import two_level_paired_bootstrap
@@ -93,7 +93,7 @@ def _row(
         published: numbers to stand beside.
     """
     kind, _, strategy = arm["arm"].partition("/")
-    pool = case.experiment.target.use_unlabelled and (kind in POOL_ARMS or kind not in PLAIN_ARMS)
+    pool = case.experiment.target.use_unlabelled and (kind in POOL_ARMS or kind not in (*PLAIN_ARMS, SCRATCH))
     return {
         "case": case.name,
         "arm": kind,
@@ -104,16 +104,18 @@ def _row(
         "low": percent(arm["low"]),
         "high": percent(arm["high"]),
         "draws": len(arm["draws"]),
-        "seconds": round(gan_seconds(strategy, made) + (0.0 if kind in UNTRAINED else training), 1),
+        "seconds": round(
+            gan_seconds(SCRATCH if kind == SCRATCH else strategy, made) + (0.0 if kind in UNTRAINED else training), 1
+        ),
         "published": [{"method": row.method, "value": row.value, "source": row.source} for row in published] or None,
     }
 
 
 def gan_seconds(strategy: str, made: Sequence[Stage]) -> float:
-    """Seconds a draw that a strategy's stages took, transfer and synthesis together; 0 for no strategy."""
-    own = [stage for stage in made if stage.name.split("/")[1] == strategy]
-    draws = {stage.name.split("/")[2] for stage in own}
-    return sum(stage.seconds for stage in own) / len(draws) if draws else 0.0
+    """Seconds a GAN that the stages of a strategy, or of `SCRATCH`, took with its images; 0 for neither."""
+    own = [stage for stage in made if strategy in stage.name.split("/")[:2]]
+    gans = {stage.name.split("/")[2] for stage in own}
+    return sum(stage.seconds for stage in own) / len(gans) if gans else 0.0
 
 
 def differences(case: Case, predictions: Predictions, record: Record) -> list[dict[str, Any]]:
@@ -135,8 +137,8 @@ def differences(case: Case, predictions: Predictions, record: Record) -> list[di
 def _difference(experiment: Experiment, predictions: Predictions, arm: str, versus: str) -> dict[str, float]:
     """Accuracy of `arm` minus that of `versus`, in points."""
     estimate = two_level_paired_bootstrap(
-        predictions.hits(arm),
-        predictions.hits(versus),
+        predictions.hits(arm).mean(axis=1),
+        predictions.hits(versus).mean(axis=1),
         image_weights(predictions.labels, "accuracy"),
         None,
         resamples=experiment.evaluation.bootstrap,

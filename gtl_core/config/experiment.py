@@ -14,17 +14,23 @@ ArmName = Literal[
     "source_only",
     "real",
     "real_augmented",
+    "real_oversampled",
     "source_finetuned",
     "joint",
     "self_trained",
     "info_max",
+    "scratch_gan",
     "transferred_gan",
     "best_plus_gan",
+    "two_stage",
+    "filtered_plus_gan",
     "adapted",
     "synthetic_only",
 ]
 
 Metric = Literal["balanced_accuracy", "accuracy"]
+
+FilterRule = Literal["agreement", "density", "copies"]
 
 
 class SourceConfig(Strict):
@@ -73,9 +79,23 @@ class ImageConfig(Strict):
 
 
 class SynthesisConfig(Strict):
-    """How many images the transferred GAN makes."""
+    """How many images the transferred GAN makes, and which of them a selection leaves out."""
 
     per_class: int = Field(default=500, ge=1)
+    filter: tuple[FilterRule, ...] = ()
+    """Which rules select; with none, there is no selection. Only the arm filtered_plus_gan learns from the selected."""
+
+    @field_validator("filter", mode="before")
+    @classmethod
+    def _as_tuple(cls, value: Any) -> Any:
+        return tuple(value) if isinstance(value, list) else value
+
+    @field_validator("filter")
+    @classmethod
+    def _once(cls, value: tuple[FilterRule, ...]) -> tuple[FilterRule, ...]:
+        if len(set(value)) != len(value):
+            raise ValueError("each rule may stand once")
+        return value
 
 
 class ClassifierConfig(Strict):
@@ -104,6 +124,12 @@ class EvaluationConfig(Strict):
         "best_plus_gan",
     )
     draws: int = Field(default=5, ge=2)
+    gan_seeds: int = Field(default=1, ge=1)
+    """How many GANs each strategy makes of every draw, each with a synthetic set of its own."""
+    classifier_seeds: int = Field(default=1, ge=1)
+    """How many classifiers learn from the same images; with several GANs, so many from each one's images."""
+    trials: int = Field(default=2, ge=2, le=4)
+    """Settings that each arm tries on each draw, of which validation picks one."""
     bootstrap: int = Field(default=2000, ge=100)
 
     @field_validator("arms", mode="before")
@@ -115,8 +141,8 @@ class EvaluationConfig(Strict):
     def _comparable(self) -> EvaluationConfig:
         if len(set(self.arms)) != len(self.arms):
             raise ValueError("arms: each arm may stand once")
-        judged = {"transferred_gan", "best_plus_gan", "adapted"}
-        plain = [arm for arm in self.arms if arm not in {*judged, "synthetic_only"}]
+        judged = {"transferred_gan", "best_plus_gan", "two_stage", "filtered_plus_gan", "adapted"}
+        plain = [arm for arm in self.arms if arm not in {*judged, "scratch_gan", "synthetic_only"}]
         if not plain:
             raise ValueError("arms: name at least one arm without a GAN, such as real_augmented, to compare with")
         if not judged & set(self.arms):
@@ -130,6 +156,8 @@ class PromotionConfig(Strict):
     metric: Metric = "balanced_accuracy"
     min_gain: float = Field(default=0.0, ge=-1.0, le=1.0)
     approval: Literal["automatic", "manual"] = "manual"
+    memorisation: Literal["screen", "ignore"] = "ignore"
+    """With screen, a model whose generator is said to copy its training images is refused."""
 
 
 class Experiment(Strict):
@@ -153,6 +181,10 @@ class Experiment(Strict):
         pool_arms = [arm for arm in self.evaluation.arms if arm in ("self_trained", "info_max")]
         if pool_arms and not self.target.use_unlabelled:
             raise ValueError(f"evaluation.arms: {pool_arms[0]} needs target.use_unlabelled: true")
+        if "filtered_plus_gan" in self.evaluation.arms and not self.synthesis.filter:
+            raise ValueError("evaluation.arms: filtered_plus_gan needs rules in synthesis.filter, such as agreement")
+        if any(strategy.label == "scratch_gan" for strategy in self.transfer.strategies):
+            raise ValueError("transfer.strategies: scratch_gan is the name of an arm; take another alias")
         if not self.target.has_labels:
             self._possible_without_labels()
         if self.source.dataset == self.target.dataset:

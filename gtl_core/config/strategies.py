@@ -213,6 +213,9 @@ class TransferConfig(Strict):
 
     strategies: tuple[StrategyConfig, ...] = Field(min_length=1)
     steps: int = Field(default=1200, ge=1)
+    pilot: float | None = Field(default=None, gt=0.0, lt=1.0)
+    """Share of a strategy's steps in a short transfer of its own, after which it is stopped where it clearly harms on
+    validation. The long transfer begins anew, because rates and phases follow the number of steps."""
     augmentation: tuple[Augmentation, ...] = ("translation",)
     """DiffAugment policies in transfer, where a discriminator sees few images over and over."""
     loss: AdversarialLossName | None = None
@@ -224,6 +227,17 @@ class TransferConfig(Strict):
     diversity: Weight = 0.0
     """From typeset to handwritten digits, 0.5 raised the share of held-out training images that are covered from 25 to
     32 % with three labelled images a class (1,200 steps), and from 43 to 50 % with five (2,500); 1 and more blurred."""
+
+    def piloted(self, strategy: StrategyConfig) -> StrategyConfig:
+        """The strategy as its pilot runs it, with fewer steps.
+
+        Raises:
+            ValueError: the experiment has no pilot.
+        """
+        if self.pilot is None:
+            raise ValueError("transfer.pilot is not set")
+        steps = max(1, round(self.pilot * (strategy.steps or self.steps)))
+        return strategy.model_copy(update={"steps": steps})
 
     def helps(self, strategy: WeightStrategyConfig) -> dict[str, Any]:
         """What holds for one strategy of losses, rates, augmentation and regularisation, by the names `gan` has for it.
@@ -251,6 +265,12 @@ class TransferConfig(Strict):
                 f"{{name: {repeated[0]}, alias: {repeated[0]}_2}}"
             )
         return value
+
+    @model_validator(mode="after")
+    def _something_to_stop(self) -> TransferConfig:
+        if self.pilot is not None and len(self.strategies) < 2:
+            raise ValueError("pilot: one strategy is never stopped, so name another one, or take pilot out")
+        return self
 
     @model_validator(mode="after")
     def _something_to_adapt(self) -> TransferConfig:

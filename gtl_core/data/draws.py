@@ -15,7 +15,7 @@ from gtl_core.files import read_json, write_json
 Indices = npt.NDArray[np.int64]
 
 _PARTS = ("labelled", "unlabelled", "validation", "test")
-_TEST_STREAM, _DRAW_STREAM, _SEED_STREAM = 0, 1, 2
+_TEST_STREAM, _DRAW_STREAM, _SEED_STREAM, _REPETITION_STREAM = 0, 1, 2, 3
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,6 +36,10 @@ class Draw:
     unlabelled: Indices
     validation: Indices
     test: Indices
+
+    def repetition_seed(self, repetition: int) -> int:
+        """Seed of what is trained on this draw for the first time, which is 0, or again."""
+        return _derived_seed(self.seed, _REPETITION_STREAM, repetition) if repetition else self.seed
 
     def save(self, path: Path) -> None:
         """Writes the draw as JSON."""
@@ -134,9 +138,13 @@ def make_draws(
             validation = _take(images, rest, units, validation_per_class, rng, "validation_per_class")
             unlabelled = np.setdiff1d(training, labelled)
             unlabelled = np.setdiff1d(unlabelled, _sharing(units, validation, unlabelled))
-        own = int(np.random.SeedSequence([seed, _SEED_STREAM, draw]).generate_state(1)[0]) & 0x7FFFFFFF
-        result.append(Draw(own, labelled, unlabelled, validation, test))
+        result.append(Draw(_derived_seed(seed, _SEED_STREAM, draw), labelled, unlabelled, validation, test))
     return result
+
+
+def _derived_seed(*entropy: int) -> int:
+    """A seed of 31 bits that other numbers give."""
+    return int(np.random.SeedSequence(entropy).generate_state(1)[0]) & 0x7FFFFFFF
 
 
 def _units(images: ImageSet) -> Indices:

@@ -1,4 +1,11 @@
-"""The arms of a study as data: what each one starts from and learns from, and its trials on each draw."""
+"""The arms of a study as data: what each one starts from and learns from, and its trials on each draw.
+
+Every arm is tuned alike: it tries `evaluation.trials` settings on each draw, in the order in which they stand below,
+and validation picks one. Two arms have nothing to tune and no trials: the classifiers of `source_only` and `adapted`
+are there already. No arm with a GAN is tuned more than the baseline: `best_plus_gan` and its kin add synthetic images
+to the recipe that was picked for the baseline on the same draw, change nothing else that the baseline has tried, and
+pick among as many ratios as it picked among settings.
+"""
 
 from __future__ import annotations
 
@@ -12,26 +19,41 @@ PLAIN_ARMS: tuple[ArmName, ...] = (
     "source_only",
     "real",
     "real_augmented",
+    "real_oversampled",
     "source_finetuned",
     "joint",
     "self_trained",
     "info_max",
 )
 """Arms without a GAN, of which the best by validation is the baseline."""
-JUDGED_ARMS: tuple[ArmName, ...] = ("transferred_gan", "best_plus_gan", "adapted")
+JUDGED_ARMS: tuple[ArmName, ...] = ("transferred_gan", "best_plus_gan", "two_stage", "filtered_plus_gan", "adapted")
 """Arms that a verdict is about; each stands once for every strategy, as does `synthetic_only`."""
-LABELLED_ARMS: tuple[ArmName, ...] = ("real", "real_augmented", "source_finetuned", "joint")
+LABELLED_ARMS: tuple[ArmName, ...] = (
+    "real",
+    "real_augmented",
+    "real_oversampled",
+    "source_finetuned",
+    "joint",
+    "scratch_gan",
+    "two_stage",
+)
 """Arms that cannot do without labelled target images."""
 POOL_ARMS: tuple[ArmName, ...] = ("self_trained", "info_max")
 """Arms that cannot do without unlabelled target images."""
+SCRATCH: ArmName = "scratch_gan"
+"""The arm with a GAN of the target alone; its synthetic sets stand under this name among those of the strategies.
 
-_LEARNING_RATES = (1.0, 1.0 / 3.0)
-_TARGET_SHARES = (0.5, 0.8)
-_THRESHOLDS = (0.8, 0.95)
-_INFORMATION = (0.3, 1.0)
+It has a GAN, so it is no baseline, and no transfer, so no verdict is about it: it shows what the source adds.
+"""
+
+# In the order in which they are tried: the first two are what one would try first, the others reach further out.
+_LEARNING_RATES = (1.0, 1.0 / 3.0, 1.0 / 10.0, 3.0)
+_TARGET_SHARES = (0.5, 0.8, 0.2, 0.95)
+_THRESHOLDS = (0.8, 0.95, 0.6, 0.99)
+_INFORMATION = (0.3, 1.0, 0.1, 3.0)
 _INFORMED_THRESHOLD = 0.9
-_SYNTHETIC_RATIOS = (0.5, 1.0)
-_SYNTHETIC_RATIOS_WITHOUT_LABELS = (1.0, 4.0)
+_RATIOS = (0.5, 1.0, 0.25, 4.0)
+_RATIOS_WITHOUT_LABELS = (1.0, 4.0, 0.5, 0.25)
 """Where nothing labelled stands beside them but the source, they may count as much as pseudo-labels do."""
 
 
@@ -44,9 +66,13 @@ class ArmRecipe:
             that learned beside a strategy's generator.
         real: whether the labelled target images are learned from.
         augment: whether every training image is augmented.
+        copies_weight: what augmented copies of the labelled target images, made once and as many as there are
+            synthetic images, count beside the originals' 1, or None to use none.
         source_weight: what source images count beside the labelled target's 1, or None to use none. Without labelled
             target images it is the 1 that the others count beside.
         synthetic_weight: what synthetic images count beside the labelled target's 1, or None to use none.
+        synthetic_first: whether the first half of the steps is for synthetic images alone, and the second for the rest.
+        filtered: whether synthetic images that a selection has left out are not learned from.
         pseudo_threshold: probability from which the classifier's own labels of unlabelled target images are learned
             from, or None to use none.
         information: weight of the mutual information between unlabelled target image and predicted class, which the
@@ -57,8 +83,11 @@ class ArmRecipe:
     initial: Literal["scratch", "source", "strategy"] = "scratch"
     real: bool = True
     augment: bool = True
+    copies_weight: float | None = None
     source_weight: float | None = None
     synthetic_weight: float | None = None
+    synthetic_first: bool = False
+    filtered: bool = False
     pseudo_threshold: float | None = None
     information: float = 0.0
     learning_rate: float = 1.0
@@ -76,13 +105,12 @@ class Arm:
 
     Attributes:
         name: such as `joint` or `best_plus_gan/freeze_d`.
-        strategy: the transfer strategy whose images it learns from, or None for an arm without a GAN.
-        trials: for each draw the recipes to try there, of which the validation part picks one: two of them, so that
-            every arm is tuned as much as any other, except `source_only` and `adapted`, which have nothing to tune.
+        gan: whose synthetic images it learns from: a transfer strategy's, or `SCRATCH`; None for an arm without a GAN.
+        trials: for each draw the recipes to try there, of which the validation part picks one.
     """
 
     name: str
-    strategy: str | None
+    gan: str | None
     trials: tuple[tuple[ArmRecipe, ...], ...]
 
     @property
@@ -96,59 +124,75 @@ def joint_source_weight(target_share: float) -> float:
     return (1.0 - target_share) / target_share
 
 
-def plain_arms(names: Sequence[ArmName], draws: int, *, labelled: bool) -> list[Arm]:
+def plain_arms(names: Sequence[ArmName], draws: int, trials: int, *, labelled: bool) -> list[Arm]:
     """Those of the named arms that use no GAN, in the order given.
 
     Args:
         names: the experiment's arms.
         draws: number of draws.
+        trials: how many settings an arm tries.
         labelled: whether there are labelled target images. Without any, the arms that use the pool go on learning from
             the source beside their own labels of the target, which keeps them from drifting off with their mistakes.
     """
     source = ArmRecipe(initial="source")
     pool = source if labelled else replace(source, real=False, source_weight=1.0)
     informed = replace(pool, pseudo_threshold=_INFORMED_THRESHOLD)
-    trials: dict[ArmName, tuple[ArmRecipe, ...]] = {
+    tried: dict[ArmName, tuple[ArmRecipe, ...]] = {
         "source_only": (replace(source, real=False, augment=False),),
         "real": tuple(ArmRecipe(augment=False, learning_rate=rate) for rate in _LEARNING_RATES),
         "real_augmented": tuple(ArmRecipe(learning_rate=rate) for rate in _LEARNING_RATES),
+        # As `transferred_gan`, but for where the images come from: is a GAN more than a bag of augmented copies?
+        "real_oversampled": tuple(ArmRecipe(copies_weight=ratio) for ratio in _RATIOS),
         "source_finetuned": tuple(replace(source, learning_rate=rate) for rate in _LEARNING_RATES),
         "joint": tuple(replace(source, source_weight=joint_source_weight(share)) for share in _TARGET_SHARES),
         "self_trained": tuple(replace(pool, pseudo_threshold=threshold) for threshold in _THRESHOLDS),
         "info_max": tuple(replace(informed, information=weight) for weight in _INFORMATION),
     }
-    return [Arm(name, None, (trials[name],) * draws) for name in names if name in PLAIN_ARMS]
+    return [Arm(name, None, (tried[name][:trials],) * draws) for name in names if name in PLAIN_ARMS]
 
 
 def gan_arms(
-    names: Sequence[ArmName], strategies: Sequence[str], adapting: Sequence[str], best_plain: Sequence[ArmRecipe]
+    names: Sequence[ArmName], gans: Sequence[str], adapting: Sequence[str], best_plain: Sequence[ArmRecipe], trials: int
 ) -> list[Arm]:
-    """Those of the named arms that use what a strategy has made, one for each strategy.
+    """Those of the named arms that use a GAN, one for each GAN that is of use to them.
 
     Args:
         names: the experiment's arms.
-        strategies: names of the transfer strategies.
-        adapting: those of them that train a classifier beside their generator, which `adapted` takes as it is.
+        gans: names of the transfer strategies, and perhaps `SCRATCH`, whose images only the arm of that name takes.
+        adapting: strategies that train a classifier beside their generator, which `adapted` takes as it is.
         best_plain: for each draw, the recipe that validation picked there for the best arm without a GAN.
+        trials: how many settings an arm tries.
     """
-    return [
-        Arm(f"{name}/{strategy}", strategy, tuple(_with_gan(name, recipe) for recipe in best_plain))
-        for name in names
-        if name not in PLAIN_ARMS
-        for strategy in (adapting if name == "adapted" else strategies)
-    ]
+    transferred = [gan for gan in gans if gan != SCRATCH]
+    arms = []
+    for name in names:
+        if name not in PLAIN_ARMS:
+            tried = tuple(_with_gan(name, recipe)[:trials] for recipe in best_plain)
+            if name == SCRATCH:
+                arms += [Arm(name, gan, tried) for gan in gans if gan == SCRATCH]
+            else:
+                arms += [Arm(f"{name}/{gan}", gan, tried) for gan in (adapting if name == "adapted" else transferred)]
+    return arms
 
 
 def _with_gan(name: ArmName, best_plain: ArmRecipe) -> tuple[ArmRecipe, ...]:
-    """Trials of one arm with what a strategy has made, on one draw."""
+    """All trials of one arm with synthetic images, on one draw."""
     if name == "adapted":
         return (ArmRecipe(initial="strategy", real=False, augment=False),)
     if name == "synthetic_only":
-        return tuple(ArmRecipe(real=False, synthetic_weight=1.0, learning_rate=rate) for rate in _LEARNING_RATES)
-    if name == "best_plus_gan" and not best_plain.trained:
+        return _rates(ArmRecipe(real=False, synthetic_weight=1.0))
+    if name == "two_stage":
+        # As `source_finetuned`, but for the first half of its steps.
+        return _rates(ArmRecipe(initial="source", synthetic_weight=1.0, synthetic_first=True))
+    inherits = name in ("best_plus_gan", "filtered_plus_gan")
+    base = replace(best_plain if inherits else ArmRecipe(), filtered=name == "filtered_plus_gan")
+    if not base.trained:
         # The source classifier as it is was best: it learns from the synthetic images alone.
-        start = replace(best_plain, augment=True, synthetic_weight=1.0)
-        return tuple(replace(start, learning_rate=rate) for rate in _LEARNING_RATES)
-    base = best_plain if name == "best_plus_gan" else ArmRecipe()
-    ratios = _SYNTHETIC_RATIOS if base.real else _SYNTHETIC_RATIOS_WITHOUT_LABELS
+        return _rates(replace(base, augment=True, synthetic_weight=1.0))
+    ratios = _RATIOS if base.real else _RATIOS_WITHOUT_LABELS
     return tuple(replace(base, synthetic_weight=ratio) for ratio in ratios)
+
+
+def _rates(base: ArmRecipe) -> tuple[ArmRecipe, ...]:
+    """A recipe with its learning rate and with others."""
+    return tuple(replace(base, learning_rate=base.learning_rate * rate) for rate in _LEARNING_RATES)

@@ -1,4 +1,4 @@
-"""One cell of a study: one arm on one draw, trained, tuned on the validation part, and saved."""
+"""One cell of a study: one arm on one draw, trained with every seed, tuned on the validation part, and saved."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from gtl_core.config import ClassifierConfig
 from gtl_core.data.draws import Draw
 from gtl_core.data.image_set import ImageSet, fitted
 from gtl_core.evaluation.arms import ArmRecipe
+from gtl_core.evaluation.copies import augmented_copies
 from gtl_core.evaluation.judging import Judge
 from gtl_core.files import atomic_path, read_json, write_json
 from gtl_core.networks.classifier import Classifier
@@ -28,7 +29,6 @@ from gtl_core.training.classifier import (
     train_classifier,
 )
 
-WEIGHTS = "classifier.safetensors"
 _RECORD = "cell.json"
 _VALIDATION = "validation.npy"
 _PSEUDO_WEIGHT = 4.0
@@ -40,14 +40,34 @@ class CellResult:
     """What validation said of a finished cell.
 
     Attributes:
-        folder: where the classifier lies.
+        classifiers: weight files, one a seed.
         recipe: the trial that was picked.
-        validation: its value by the study's `Judge` on the validation part.
+        seeds: value by the study's `Judge` on the validation part, of each seed.
     """
 
-    folder: Path
+    classifiers: tuple[Path, ...]
     recipe: ArmRecipe
-    validation: tuple[float, ...]
+    seeds: tuple[tuple[float, ...], ...]
+
+    @property
+    def validation(self) -> tuple[float, ...]:
+        """Mean over seeds, item by item."""
+        return _mean(self.seeds)
+
+
+@dataclass(frozen=True)
+class CellSeed:
+    """One of the classifiers that a cell trains with every recipe.
+
+    Attributes:
+        seed: of weights, sampling and augmentation.
+        synthetic: folder of the synthetic set made for this draw, where the recipes learn from one.
+        adapted: weight file of the classifier that learned beside a strategy's generator, where they start from it.
+    """
+
+    seed: int
+    synthetic: Path | None = None
+    adapted: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -60,6 +80,7 @@ class Materials:
         source_classifier: weight file of the source classifier.
         source_images: file of uint8 (N, C, size, size), the source's training images.
         source: folder of the source image set.
+        copies_per_class: images of each class in a bag of augmented copies.
     """
 
     target: Path
@@ -67,6 +88,17 @@ class Materials:
     source_classifier: Path
     source_images: Path
     source: Path
+    copies_per_class: int
+
+
+def source_images(source: Path, size: int, temporary: Path) -> Path:
+    """File of the source's training images at the experiment's size, which every cell maps into memory."""
+    found = ImageSet.load(source)
+    rows = found.training_rows()
+    if found.size == size and len(rows) == len(found):
+        return source / "images.npy"
+    np.save(temporary / "source.npy", fitted(found.images[rows], size), allow_pickle=False)
+    return temporary / "source.npy"
 
 
 def train_cell(
@@ -74,64 +106,66 @@ def train_cell(
     folder: Path,
     trials: Sequence[ArmRecipe],
     draw: Draw,
+    seeds: Sequence[CellSeed],
     materials: Materials,
-    synthetic: Path | None,
-    adapted: Path | None,
     config: ClassifierConfig,
     judge: Judge,
     on_progress: OnProgress,
 ) -> CellResult:
-    """Trains each trial and saves the one that the validation part prefers; a finished cell is only read.
+    """Trains each trial with every seed and saves the one that the validation part prefers in the mean over seeds.
 
-    The test part of the draw is not looked at.
+    A finished cell is only read. The test part of the draw is not looked at.
 
     Args:
-        folder: where the classifier, its validation predictions and a record are put.
+        folder: gets a weight file `classifier-SEED.safetensors` for each seed's index, the validation predictions
+            `validation.npy`, float32 (S, V, K), and a record.
         trials: recipes to try.
         draw: rows of the target set.
+        seeds: what the classifiers of one recipe differ in.
         materials: where the images and the source classifier are.
-        synthetic: folder of the synthetic set made for this draw, where the recipes learn from one.
-        adapted: weight file of the classifier that learned beside a strategy's generator, where they start from it.
         config: width, steps, batch and learning rate.
         judge: says which trial is the best.
         on_progress: told the steps of all trials together.
     """
+    files = tuple(folder / f"classifier-{index}.safetensors" for index in range(len(seeds)))
     if (folder / _RECORD).is_file():
         record = read_json(folder / _RECORD)
-        return CellResult(folder, ArmRecipe(**record["recipe"]), tuple(record["validation"]))
-    bench = _Bench(draw, materials, synthetic, adapted, config, judge)
-    best: tuple[tuple[float, ...], int, Classifier] | None = None
+        return CellResult(files, ArmRecipe(**record["recipe"]), tuple(tuple(value) for value in record["seeds"]))
+    benches = [_Bench(draw, seed, materials, config, judge) for seed in seeds]
+    best: tuple[tuple[float, ...], ArmRecipe, list[Classifier], list[tuple[float, ...]]] | None = None
     for trial, recipe in enumerate(trials):
-        model = bench.train(recipe, _part(on_progress, trial, len(trials)))
-        value = bench.judge(model)
-        if best is None or value > best[0]:
-            best = (value, trial, model)
+        models = [
+            bench.train(recipe, _part(on_progress, trial * len(benches) + index, len(trials) * len(benches)))
+            for index, bench in enumerate(benches)
+        ]
+        values = [bench.judge(model) for bench, model in zip(benches, models, strict=True)]
+        if best is None or _mean(values) > best[0]:
+            best = (_mean(values), recipe, models, values)
     assert best is not None  # noqa: S101 - there is one trial at least
-    value, trial, model = best
-    model = carry_over(model, bench.head, bench.classes, draw.seed)
-    save_classifier(folder / WEIGHTS, model, bench.classes)
+    value, picked, models, values = best
+    said = []
+    for bench, model, file in zip(benches, models, files, strict=True):
+        finished = bench.finished(model)
+        save_classifier(file, finished, bench.classes)
+        said.append(bench.on_validation(finished))
     with atomic_path(folder / _VALIDATION) as temporary:
-        np.save(temporary, bench.on_validation(model), allow_pickle=False)
-    chosen = {"chosen_by": judge.rule, "validation": list(value)}
-    write_json(folder / _RECORD, {"recipe": asdict(trials[trial]), "trials": len(trials), **chosen})
-    return CellResult(folder, trials[trial], value)
+        np.save(temporary, np.stack(said), allow_pickle=False)
+    chosen = {"chosen_by": judge.rule, "validation": list(value), "seeds": [list(of_seed) for of_seed in values]}
+    write_json(folder / _RECORD, {"recipe": asdict(picked), "trials": len(trials), **chosen})
+    return CellResult(files, picked, tuple(values))
+
+
+def _mean(values: Sequence[tuple[float, ...]]) -> tuple[float, ...]:
+    """Mean of values, item by item."""
+    return tuple(float(mean) for mean in np.mean(values, axis=0))
 
 
 class _Bench:
-    """The images of one draw, and training on them by recipe."""
+    """The images of one draw as one seed sees them, and training on them by recipe."""
 
-    def __init__(
-        self,
-        draw: Draw,
-        materials: Materials,
-        synthetic: Path | None,
-        adapted: Path | None,
-        config: ClassifierConfig,
-        judge: Judge,
-    ) -> None:
-        self._draw, self._materials, self._config, self._judge = draw, materials, config, judge
-        self._adapted = adapted
-        self._synthetic = SyntheticSet.load(synthetic) if synthetic else None
+    def __init__(self, draw: Draw, seed: CellSeed, materials: Materials, config: ClassifierConfig, judge: Judge):
+        self._draw, self._seed, self._materials, self._config, self._judge = draw, seed, materials, config, judge
+        self._synthetic = SyntheticSet.load(seed.synthetic) if seed.synthetic else None
         self._target = ImageSet.load(materials.target)
         self._validation = self._rows(draw.validation)
         self.classes = self._target.classes
@@ -142,32 +176,49 @@ class _Bench:
 
     def train(self, recipe: ArmRecipe, on_progress: OnProgress) -> Classifier:
         """A classifier with the rows `head`, trained by a recipe."""
-        seed, size = self._draw.seed, self._materials.size
-        if recipe.initial == "source":
-            start = carry_over(self._source_model, self._source_classes, self.head, seed)
-        elif recipe.initial == "strategy":
-            if self._adapted is None:
-                raise ValueError("the recipe starts from a strategy's classifier, and none is given")
-            start = carry_over(*load_classifier(self._adapted), self.head, seed)
-        else:
-            options = {"channels": self._target.channels, "width": self._config.width, "classes": len(self.head)}
-            start = new_classifier(size=size, seed=seed, **options)
+        model, steps = self._start(recipe), self._config.steps
         if not recipe.trained:
-            return start
+            return model
+        if not recipe.synthetic_first:
+            return self._trained(model, recipe, steps, on_progress)
+        first, second = replace(recipe, real=False), replace(recipe, synthetic_weight=None)
+        half = steps // 2
+        model = self._trained(model, first, max(1, half), _part(on_progress, 0, 2), to_the_end=True)
+        return self._trained(model, second, max(1, steps - half), _part(on_progress, 1, 2))
+
+    def _start(self, recipe: ArmRecipe) -> Classifier:
+        """What a recipe starts from."""
+        seed = self._seed.seed
+        if recipe.initial == "source":
+            return carry_over(self._source_model, self._source_classes, self.head, seed)
+        if recipe.initial == "strategy":
+            if self._seed.adapted is None:
+                raise ValueError("the recipe starts from a strategy's classifier, and none is given")
+            return carry_over(*load_classifier(self._seed.adapted), self.head, seed)
+        options = {"channels": self._target.channels, "width": self._config.width, "classes": len(self.head)}
+        return new_classifier(size=self._materials.size, seed=seed, **options)
+
+    def _trained(
+        self, start: Classifier, recipe: ArmRecipe, steps: int, on_progress: OnProgress, *, to_the_end: bool = False
+    ) -> Classifier:
         return train_classifier(
             start,
             self._pools(recipe),
             self._config,
-            steps=self._config.steps,
+            steps=steps,
             learning_rate=self._config.learning_rate * recipe.learning_rate,
             augmented=recipe.augment,
-            seed=seed,
+            seed=self._seed.seed,
             unlabelled=self._unlabelled(recipe),
             # Mutual information grows with certainty, and certainty with every step: it can compare ways of training,
             # but of one training it would only ever take the end.
-            judge=self.judge if self._judge.labelled else None,
+            judge=self.judge if self._judge.labelled and not to_the_end else None,
             on_progress=on_progress,
         )
+
+    def finished(self, model: Classifier) -> Classifier:
+        """A trained classifier with the target's classes alone."""
+        return carry_over(model, self.head, self.classes, self._seed.seed)
 
     def judge(self, model: Classifier) -> tuple[float, ...]:
         """Value of a classifier on the validation part."""
@@ -192,12 +243,18 @@ class _Bench:
         if recipe.real:
             labelled = self._draw.labelled
             pools.append(Pool(self._rows(labelled), self._target.labels[labelled], 1.0, own))
+        if recipe.copies_weight is not None:
+            labelled = self._draw.labelled
+            count, seed = self._materials.copies_per_class, self._seed.seed
+            images, labels = augmented_copies(self._rows(labelled), self._target.labels[labelled], count, seed)
+            pools.append(Pool(images, labels, recipe.copies_weight, own))
         if recipe.synthetic_weight is not None:
             if self._synthetic is None:
                 raise ValueError("the recipe learns from synthetic images, and none are given")
-            images = fitted(self._synthetic.images, self._materials.size)
+            kept = self._synthetic.kept if recipe.filtered else slice(None)
+            images = fitted(self._synthetic.images[kept], self._materials.size)
             rows = np.array([self.head.index(name) for name in self._synthetic.classes], dtype=np.int64)
-            pools.append(Pool(images, rows[self._synthetic.labels], recipe.synthetic_weight, own))
+            pools.append(Pool(images, rows[self._synthetic.labels[kept]], recipe.synthetic_weight, own))
         if recipe.source_weight is not None:
             source = ImageSet.load(self._materials.source)
             images = np.load(self._materials.source_images, mmap_mode="r", allow_pickle=False)
@@ -215,11 +272,11 @@ class _Bench:
         return pool if recipe.real else replace(pool, rounds=(0.0, *pool.rounds))
 
 
-def _part(on_progress: OnProgress, trial: int, trials: int) -> OnProgress:
-    """Progress of one trial as that of the cell."""
+def _part(on_progress: OnProgress, part: int, parts: int) -> OnProgress:
+    """Progress of one of equal parts as that of the whole."""
 
     def report(progress: Progress) -> None:
-        total = progress.total * trials
-        on_progress(Progress(progress.task, trial * progress.total + progress.step, total, progress.values))
+        total = progress.total * parts
+        on_progress(Progress(progress.task, part * progress.total + progress.step, total, progress.values))
 
     return report

@@ -16,6 +16,8 @@ from gtl_core.training.classifier import load_classifier, predict
 
 OPENED = "test_opened.json"
 _PREDICTIONS = "predictions.npz"
+_ARM = "probabilities/"
+"""In front of an arm's name in that file."""
 
 
 @dataclass(frozen=True)
@@ -26,15 +28,21 @@ class Choices:
         baseline_arm: the best arm without a GAN.
         gan_arm: the best of the arms that a verdict is about.
         best_arm: the best arm of all, whose classifier is kept.
-        best_draw: the draw whose classifier of the best arm validation likes most.
-        mcnemar_draw: the draw whose classifier of the GAN arm validation likes most.
+        best_draw: the draw of that classifier of the best arm which validation likes most.
+        best_seed: its seed, as an index into the seeds of the arm.
+        mcnemar_draw: the draw of that classifier of the GAN arm which validation likes most.
+        mcnemar_seed: its seed, as an index into the seeds of the arm.
+        mcnemar_baseline_seed: the seed of the baseline's classifier beside it, the same seed where it has one.
     """
 
     baseline_arm: str
     gan_arm: str
     best_arm: str
     best_draw: int
+    best_seed: int
     mcnemar_draw: int
+    mcnemar_seed: int
+    mcnemar_baseline_seed: int
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,36 +50,48 @@ class Predictions:
     """What every classifier said of the test part; every score is computed from this.
 
     Attributes:
-        arms: names.
         labels: int64 (N,), true classes.
-        probabilities: float16 (A, D, N, K) by arm, draw, image and class.
+        groups: str (N,), what each image belongs to (patient, lot, device); empty where that is not known.
+        probabilities: for each arm float16 (D, S, N, K) by draw, seed, image and class. The seeds of an arm with a GAN
+            are its GAN seeds times the classifier seeds, those of one GAN beside each other; an arm has one seed where
+            no random number moves it.
     """
 
-    arms: tuple[str, ...]
     labels: np.ndarray
-    probabilities: np.ndarray
+    groups: np.ndarray
+    probabilities: Mapping[str, np.ndarray]
+
+    @property
+    def arms(self) -> tuple[str, ...]:
+        """Names of the arms."""
+        return tuple(self.probabilities)
+
+    def of(self, arm: str) -> np.ndarray:
+        """What an arm's classifiers said: float16 (D, S, N, K)."""
+        return self.probabilities[arm]
 
     def predicted(self, arm: str) -> np.ndarray:
-        """The likeliest classes: int64 (D, N)."""
-        likeliest: np.ndarray = self.probabilities[self.arms.index(arm)].argmax(axis=2)
+        """The likeliest classes: int64 (D, S, N)."""
+        likeliest: np.ndarray = self.of(arm).argmax(axis=-1)
         return likeliest
 
     def hits(self, arm: str) -> np.ndarray:
-        """Whether the images were recognised: bool (D, N)."""
+        """Whether the images were recognised: bool (D, S, N)."""
         recognised: np.ndarray = self.predicted(arm) == self.labels
         return recognised
 
     def save(self, folder: Path) -> None:
-        """Writes `predictions.npz`."""
+        """Writes `predictions.npz`: `labels`, `groups`, and an array `probabilities/ARM` for each arm."""
+        arrays = {f"{_ARM}{arm}": said for arm, said in self.probabilities.items()}
         with atomic_path(folder / _PREDICTIONS) as temporary, temporary.open("wb") as stream:
-            np.savez(stream, arms=np.array(self.arms), labels=self.labels, probabilities=self.probabilities)
+            np.savez(stream, allow_pickle=False, labels=self.labels, groups=self.groups, **arrays)
 
     @classmethod
     def load(cls, folder: Path) -> Predictions:
         """Reads `predictions.npz`."""
         with np.load(folder / _PREDICTIONS, allow_pickle=False) as content:
-            arms = tuple(str(name) for name in content["arms"])
-            return cls(arms, content["labels"], content["probabilities"])
+            said = {name.removeprefix(_ARM): content[name] for name in content.files if name.startswith(_ARM)}
+            return cls(content["labels"], content["groups"], said)
 
 
 def open_test_part(
@@ -80,7 +100,7 @@ def open_test_part(
     target: Path,
     size: int,
     draws: Sequence[Draw],
-    classifiers: Mapping[str, Sequence[Path]],
+    classifiers: Mapping[str, Sequence[Sequence[Path]]],
 ) -> Predictions:
     """Predicts the test part with the saved classifiers, and records in `test_opened.json` that and for what.
 
@@ -93,7 +113,7 @@ def open_test_part(
         target: folder of the target image set.
         size: height and width that the classifiers see.
         draws: whose test part it is, the same for all.
-        classifiers: weight files of each arm, one a draw.
+        classifiers: weight files of each arm, for every draw one a seed.
 
     Raises:
         GtlError: the test part was opened before with other choices or classifiers.
@@ -106,7 +126,11 @@ def open_test_part(
         "images": len(test),
         "rows_sha256": canonical_sha256(test.tolist()),
         "choices": asdict(choices),
-        "classifiers": {arm: [file_sha256(path) for path in paths] for arm, paths in classifiers.items()},
+        "draw_seeds": [draw.seed for draw in draws],
+        "seeds": {arm: len(of_draws[0]) for arm, of_draws in classifiers.items()},
+        "classifiers": {
+            arm: [[file_sha256(path) for path in paths] for paths in of_draws] for arm, of_draws in classifiers.items()
+        },
     }
     if (folder / OPENED).is_file() and read_json(folder / OPENED) != record:
         raise GtlError(
@@ -115,13 +139,17 @@ def open_test_part(
         )
     write_json(folder / OPENED, record)
     found = ImageSet.load(target)
-    images, labels = fitted(found.images[test], size), found.labels[test]
-    probabilities = np.stack(
-        [
-            np.stack([predict(load_classifier(path)[0], images).astype(np.float16) for path in paths])
-            for paths in classifiers.values()
-        ]
-    )
-    predictions = Predictions(tuple(classifiers), labels, probabilities)
+    images = fitted(found.images[test], size)
+    groups = found.manifest["group"].to_numpy(dtype=str)[test]
+    said = {
+        arm: np.stack([np.stack([_said(path, images) for path in paths]) for paths in of_draws])
+        for arm, of_draws in classifiers.items()
+    }
+    predictions = Predictions(found.labels[test], groups, said)
     predictions.save(folder)
     return predictions
+
+
+def _said(classifier: Path, images: np.ndarray) -> np.ndarray:
+    """Probabilities float16 (N, K) by a saved classifier."""
+    return predict(load_classifier(classifier)[0], images).astype(np.float16)

@@ -111,6 +111,12 @@ def test_draws_differ_from_each_other_in_images_and_seed() -> None:
     assert len({draw.seed for draw in draws}) == 4
 
 
+def test_what_is_repeated_on_a_draw_has_a_seed_of_its_own_and_what_is_not_has_the_draw_s() -> None:
+    draws = make_draws(plain(50), 5, 5, 0.3, draws=4, seed=1)
+    assert [draw.repetition_seed(0) for draw in draws] == [draw.seed for draw in draws]
+    assert len({draw.repetition_seed(repetition) for draw in draws for repetition in range(5)}) == 20
+
+
 def test_more_draws_leave_the_earlier_ones_as_they_were() -> None:
     few, many = (make_draws(plain(50), 5, 5, 0.3, draws=count, seed=1) for count in (2, 5))
     assert all(np.array_equal(a.labelled, b.labelled) for a, b in zip(few, many, strict=False))

@@ -31,8 +31,8 @@ class Study:
     target: Path
     draws: list[Draw]
     source_classifier: Path
-    synthetic: dict[str, list[Path]]
-    adapted: dict[str, list[Path]]
+    synthetic: dict[str, list[list[Path]]]
+    adapted: dict[str, list[list[Path]]]
     failures: dict[str, str]
     folder: Path
 
@@ -53,7 +53,7 @@ class Study:
         return json.loads((self.folder / name).read_text())
 
 
-def experiment(arms: tuple[str, ...], labelled: int = 5) -> Experiment:
+def experiment(arms: tuple[str, ...], labelled: int = 5, **evaluation: Any) -> Experiment:
     return Experiment.model_validate(
         {
             "name": "small",
@@ -63,7 +63,7 @@ def experiment(arms: tuple[str, ...], labelled: int = 5) -> Experiment:
             "gan": {"width": 8, "latent": 16, "steps": 4, "batch": 16},
             "transfer": {"strategies": ["finetune" if labelled else {"name": "translate", "steps": 40}]},
             "classifier": {"width": 8, "steps": 40, "source_steps": 60, "batch": 32, "learning_rate": 1e-2},
-            "evaluation": {"arms": list(arms), "draws": 2, "bootstrap": 200},
+            "evaluation": {"arms": list(arms), "draws": 2, "bootstrap": 200, **evaluation},
         }
     )
 
@@ -80,10 +80,15 @@ def thick_digits(digits: ImageSet, folder: Path, classes: tuple[str, ...]) -> Pa
 
 
 def prepared(
-    tiny_digits: Path, folder: Path, classes: tuple[str, ...], arms: tuple[str, ...], labelled: int = 5
+    tiny_digits: Path,
+    folder: Path,
+    classes: tuple[str, ...],
+    arms: tuple[str, ...],
+    labelled: int = 5,
+    **evaluation: Any,
 ) -> Study:
     """All that comes before an evaluation; the source names its classes as told."""
-    settings, digits = experiment(arms, labelled), ImageSet.load(tiny_digits)
+    settings, digits = experiment(arms, labelled, **evaluation), ImageSet.load(tiny_digits)
     thick = thick_digits(digits, folder / "thick", classes)
     source = ImageSet.load(thick)
     classifier = train_source_classifier(
@@ -99,13 +104,14 @@ def prepared(
         folder / "gan",
         silent,
     )
-    synthetic = [folder / "synthetic" / str(index) for index in range(2)]
-    for index, place in enumerate(synthetic):
-        synthesise(gan, 6, index, place)
+    seeds = settings.evaluation.gan_seeds
+    synthetic = [[folder / "synthetic" / f"{draw}-{seed}" for seed in range(seeds)] for draw in range(2)]
+    for number, place in enumerate(place for of_draw in synthetic for place in of_draw):
+        synthesise(gan, 6, number, place)
     draws = make_draws(digits, labelled, 10, 0.3, 2, 0)
     made = {settings.transfer.strategies[0].name: synthetic}
     # Where nothing is labelled the strategy is a translation, which has a classifier of its own to show.
-    adapted = {} if labelled else {name: [classifier] * 2 for name in made}
+    adapted = {} if labelled else {name: [[classifier] * seeds] * 2 for name in made}
     return Study(settings, thick, tiny_digits, draws, classifier, made, adapted, {}, folder / "evaluation")
 
 

@@ -35,7 +35,8 @@ def test_every_arm_has_a_score_inside_its_interval_that_follows_from_the_predict
     assert {row["arm"] for row in rows} == expected == set(predictions.arms)
     for row in rows:
         of_draws = [
-            score(predictions.labels, predicted, "balanced_accuracy") for predicted in predictions.predicted(row["arm"])
+            score(predictions.labels, predicted, "balanced_accuracy")
+            for predicted in predictions.predicted(row["arm"])[:, 0]
         ]
         assert row["draws"] == pytest.approx(of_draws)
         assert row["mean"] == pytest.approx(np.mean(of_draws))
@@ -47,10 +48,10 @@ def test_the_predictions_are_those_of_the_saved_classifiers_on_the_test_part(stu
     digits, predictions = ImageSet.load(studied.target), Predictions.load(studied.folder)
     test = studied.draws[0].test
     np.testing.assert_array_equal(predictions.labels, digits.labels[test])
-    model, classes = load_classifier(studied.folder / "cells" / "joint" / "1" / "classifier.safetensors")
+    model, classes = load_classifier(studied.folder / "cells" / "joint" / "1" / "classifier-0.safetensors")
     assert classes == digits.classes
     expected = predict(model, digits.images[test]).astype(np.float16)
-    np.testing.assert_array_equal(predictions.probabilities[predictions.arms.index("joint"), 1], expected)
+    np.testing.assert_array_equal(predictions.of("joint")[1, 0], expected)
 
 
 def test_the_verdict_compares_the_arms_that_validation_likes_best(studied: Study):
@@ -74,7 +75,7 @@ def test_the_kept_classifier_is_the_best_of_all_by_validation(studied: Study):
     best, rows = studied.read("best/best.json"), studied.read("arms.json")
     validation = {row["arm"]: row["validation_mean"] for row in rows}
     assert validation[best["arm"]] == max(validation.values())
-    cell = studied.folder / "cells" / best["arm"] / str(best["draw"]) / "classifier.safetensors"
+    cell = studied.folder / "cells" / best["arm"] / str(best["draw"]) / "classifier-0.safetensors"
     assert file_sha256(studied.folder / "best" / "classifier.safetensors") == file_sha256(cell)
 
 
@@ -93,8 +94,8 @@ def test_the_test_part_is_opened_once_and_that_is_on_record(studied: Study):
     assert opened["choices"]["baseline_arm"] == verdict["baseline_arm"]
     assert opened["choices"]["gan_arm"] == verdict["arm"]
     for arm, hashes in opened["classifiers"].items():
-        files = [studied.folder / "cells" / arm / str(index) / "classifier.safetensors" for index in range(2)]
-        assert hashes == [file_sha256(file) for file in files]
+        files = [studied.folder / "cells" / arm / str(index) / "classifier-0.safetensors" for index in range(2)]
+        assert hashes == [[file_sha256(file)] for file in files]
 
 
 def test_labels_of_the_test_part_move_no_choice_and_no_classifier(studied: Study, tmp_path: Path):
@@ -123,7 +124,7 @@ def test_a_stopped_evaluation_goes_on_and_ends_with_the_same_files(
         (folder / name).unlink()
     shutil.rmtree(folder / "cells" / "joint" / "1")
     shutil.rmtree(folder / "best")
-    kept = folder / "cells" / "joint" / "0" / "classifier.safetensors"
+    kept = folder / "cells" / "joint" / "0" / "classifier-0.safetensors"
     before = kept.stat().st_mtime_ns
     studied.run(folder)
     assert kept.stat().st_mtime_ns == before
@@ -164,7 +165,7 @@ def test_with_other_labels_in_the_source_its_trunk_helps_and_its_own_verdict_is_
     verdict = study.read("verdict.json")
     assert verdict["left_out"].keys() == {"source_only"}
     assert "no class 2, 3" in verdict["left_out"]["source_only"]
-    model, classes = load_classifier(study.folder / "cells" / "joint" / "0" / "classifier.safetensors")
+    model, classes = load_classifier(study.folder / "cells" / "joint" / "0" / "classifier-0.safetensors")
     assert classes == tuple("0123456789")
     assert model.head.out_features == 10
     chance = 0.1

@@ -47,7 +47,7 @@ def test_every_choice_is_by_mutual_information_on_the_validation_images(study: S
     rows, choices = study.read("arms.json"), study.read("test_opened.json")["choices"]
     cells = {
         row["arm"]: [
-            mutual_information(np.load(study.folder / "cells" / row["arm"] / str(draw) / "validation.npy"))
+            mutual_information(np.load(study.folder / "cells" / row["arm"] / str(draw) / "validation.npy")[0])
             for draw in range(2)
         ]
         for row in rows

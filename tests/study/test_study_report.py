@@ -169,8 +169,9 @@ def test_differences_are_paired_and_in_points():
     right, wrong = [1.0, 0.0], [0.0, 1.0]
     # In each of two draws the first arm knows every image and the second a half of them: the same half, so that the
     # draws differ in nothing, and only the images are uncertain.
-    probabilities = np.array([[[right] * 4] * 2, [[right, right, wrong, wrong]] * 2], np.float16)
-    predictions = Predictions(("best_plus_gan/translate", "source_only"), labels, probabilities)
+    said = {"best_plus_gan/translate": [[[right] * 4]] * 2, "source_only": [[[right, right, wrong, wrong]]] * 2}
+    probabilities = {arm: np.array(of_draws, np.float16) for arm, of_draws in said.items()}
+    predictions = Predictions(labels, np.full(4, ""), probabilities)
     goals = [
         Goal(what="better", arm="best GAN arm", versus="source_only", at_least=0.0),
         Goal(what="the same", arm="best arm", versus="best GAN arm", at_least=0.0),
@@ -192,6 +193,14 @@ def test_a_strategys_seconds_are_those_of_its_stages_a_draw():
     ]
     assert gan_seconds("translate", made) == pytest.approx(65.0)
     assert gan_seconds("", made) == 0.0
+    names = {"scratch_gan/without_source": 30.0, "synthetic_images/scratch_gan": 2.0}
+    made += [
+        Stage(f"{name}/{cell}", "key", None, "version", seconds, reused=False)  # type: ignore[arg-type]
+        for name, seconds in names.items()
+        for cell in ("draw-0", "draw-0-seed-1")
+    ]
+    assert gan_seconds("scratch_gan", made) == pytest.approx(32.0)
+    assert gan_seconds("translate", made) == pytest.approx(65.0)
 
 
 def test_results_of_other_cases_stay_when_one_is_measured_again(tmp_path):
