@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from gtl_core.evaluation.arms import PLAIN_ARMS
 from gtl_core.evaluation.verdict import Verdict
 from gtl_core.files import atomic_path
 
@@ -13,12 +14,16 @@ _NAMES = {
     "source_only": "Source classifier as it is",
     "real": "Labelled target images alone",
     "real_augmented": "Labelled target images, augmented",
+    "real_oversampled": "Labelled target images and augmented copies",
     "source_finetuned": "Source classifier, fine-tuned",
     "joint": "Source and target together",
     "self_trained": "Source classifier, self-trained on the target",
     "info_max": "Source classifier, sure and even on the target",
+    "scratch_gan": "Augmented + images of a GAN without the source",
     "transferred_gan": "Augmented + GAN images",
+    "two_stage": "GAN images first, then target images",
     "best_plus_gan": "Best without a GAN + GAN images",
+    "filtered_plus_gan": "Best without a GAN + selected images",
     "adapted": "Classifier that learned beside the GAN",
     "synthetic_only": "GAN images alone",
 }
@@ -54,7 +59,7 @@ def draw_forest(rows: Sequence[Mapping[str, Any]], verdict: Verdict, path: Path)
     # One arm far below would press all others together, so it becomes an arrow at the edge.
     low = max(0.0, min(100 * row["low"] for row in rows) - 1, 100 * baseline["low"] - _REACH)
     for position, row in enumerate(ordered):
-        colour = _GAN if "/" in row["arm"] else _PLAIN
+        colour = _PLAIN if row["arm"] in PLAIN_ARMS else _GAN
         judged = row["arm"] in (verdict.arm, verdict.baseline_arm)
         axes.plot([100 * row["low"], 100 * row["high"]], [position] * 2, color=colour, lw=4 if judged else 2, zorder=2)
         if 100 * row["mean"] < low:

@@ -7,23 +7,6 @@ import numpy as np
 from gtl_core.config import Metric
 
 
-def per_class_recall(labels: np.ndarray, predicted: np.ndarray, classes: int) -> np.ndarray:
-    """Share of each class's images that were recognised.
-
-    Args:
-        labels: int (N,), true classes.
-        predicted: int (N,), predicted classes.
-        classes: number of classes K.
-
-    Returns:
-        float64 (K,); NaN for a class without an image.
-    """
-    counts = np.bincount(labels, minlength=classes).astype(np.float64)
-    hits = np.bincount(labels[predicted == labels], minlength=classes)
-    recalls: np.ndarray = np.divide(hits, counts, out=np.full(classes, np.nan), where=counts > 0)
-    return recalls
-
-
 def image_weights(labels: np.ndarray, metric: Metric) -> np.ndarray:
     """What each image counts in a metric: the metric is the sum of the weights of the recognised images.
 
@@ -45,6 +28,90 @@ def image_weights(labels: np.ndarray, metric: Metric) -> np.ndarray:
 def score(labels: np.ndarray, predicted: np.ndarray, metric: Metric) -> float:
     """Value of a metric, 0 to 1, for labels and predicted classes, both int (N,)."""
     return float(image_weights(labels, metric)[predicted == labels].sum())
+
+
+def confusion_matrix(labels: np.ndarray, predicted: np.ndarray, classes: int) -> np.ndarray:
+    """How often each class was taken for each: int64 (K, K), rows true and columns predicted.
+
+    Args:
+        labels: int (N,), true classes.
+        predicted: int (..., N), predicted classes, of one or of many classifiers, whose counts are summed.
+        classes: number of classes K.
+    """
+    pairs = np.broadcast_to(labels, predicted.shape) * classes + predicted
+    counts: np.ndarray = np.bincount(pairs.ravel(), minlength=classes**2).reshape(classes, classes)
+    return counts
+
+
+def wilson_interval(share: float, images: int) -> tuple[float, float]:
+    """95 % score interval of a share of images, inside 0 to 1 and of sensible width also for few images.
+
+    Wilson, "Probable inference, the law of succession, and statistical inference", Journal of the American Statistical
+    Association 22, 1927. A share that is a mean over several classifiers of the same images need not be a whole number
+    of images.
+
+    Args:
+        share: of the images, 0 to 1.
+        images: their number, 1 at least.
+    """
+    z = 1.959963984540054
+    centre = (share + z**2 / (2 * images)) / (1 + z**2 / images)
+    reach = z * np.sqrt(share * (1 - share) / images + z**2 / (4 * images**2)) / (1 + z**2 / images)
+    return max(0.0, float(centre - reach)), min(1.0, float(centre + reach))
+
+
+def brier(labels: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
+    """Squared distance of each prediction from the truth, 0 to 2; the Brier score is its mean over images.
+
+    The multi-class form: Brier, "Verification of forecasts expressed in terms of probability", Monthly Weather Review
+    78, 1950.
+
+    Args:
+        labels: int (N,), true classes.
+        probabilities: float (..., N, K).
+
+    Returns:
+        float64 (..., N).
+    """
+    truth = np.eye(probabilities.shape[-1])[labels]
+    distances: np.ndarray = ((probabilities.astype(np.float64) - truth) ** 2).sum(axis=-1)
+    return distances
+
+
+CONFIDENCE_BINS = 15
+"""Bins of equal width between 0 and 1 (Guo et al., "On Calibration of Modern Neural Networks", 2017, take 15)."""
+
+
+def confidence_bins(probabilities: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """How sure each prediction is, and the bin that it falls into: float64 and int64 (..., N) for float (..., N, K).
+
+    A bin holds its lower edge and not its upper one, but for the last, which holds both.
+    """
+    confidence = probabilities.max(axis=-1).astype(np.float64)
+    edges = np.linspace(0.0, 1.0, CONFIDENCE_BINS + 1)[1:-1]
+    return confidence, np.searchsorted(edges, confidence, side="right")
+
+
+def reliability(labels: np.ndarray, probabilities: np.ndarray) -> list[dict[str, float]]:
+    """For predictions that were equally sure: how sure they were, and how many of them were right.
+
+    Args:
+        labels: int (N,), true classes.
+        probabilities: float (..., N, K), of one or of many classifiers, whose predictions are pooled.
+
+    Returns:
+        `confidence, accuracy, images` of each of the 15 bins that has a prediction, the least sure first, where
+        `images` counts an image once for each classifier.
+    """
+    confidence, bins = confidence_bins(probabilities)
+    hits = probabilities.argmax(axis=-1) == labels
+    rows = []
+    for place in range(CONFIDENCE_BINS):
+        inside = bins == place
+        if inside.any():
+            mean = {"confidence": float(confidence[inside].mean()), "accuracy": float(hits[inside].mean())}
+            rows.append({**mean, "images": int(inside.sum())})
+    return rows
 
 
 def cross_entropy(labels: np.ndarray, probabilities: np.ndarray) -> float:
