@@ -19,6 +19,9 @@ PROVENANCE_COLUMNS = ("generator_sha256", "seed", "class")
 """What the manifest says of every image beside the columns of an image set: SHA-256 of the GAN's checkpoint file, the
 seed of the latents, and the name of the class."""
 
+FILTER_COLUMN = "filter"
+"""Why a selection leaves an image out, empty where it keeps it; the column is there only where one was made."""
+
 
 @dataclass(frozen=True, eq=False)
 class SyntheticSet:
@@ -60,6 +63,18 @@ class SyntheticSet:
     def labels(self) -> npt.NDArray[np.int64]:
         """Class index of every image: int64 (N,)."""
         return self.manifest["label"].to_numpy(dtype=np.int64)
+
+    @property
+    def filtered(self) -> bool:
+        """Whether a selection has looked at the images."""
+        return FILTER_COLUMN in self.manifest.columns
+
+    @property
+    def kept(self) -> npt.NDArray[np.int64]:
+        """Rows that no selection leaves out, ascending."""
+        if not self.filtered:
+            return np.arange(len(self), dtype=np.int64)
+        return np.flatnonzero((self.manifest[FILTER_COLUMN] == "").to_numpy()).astype(np.int64)
 
     def as_image_set(self) -> ImageSet:
         """The same images as an image set named `synthetic`, for the validation suite and nothing else."""
