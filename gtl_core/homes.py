@@ -7,7 +7,8 @@
 | `artifacts/` | stage outputs, by experiment, stage and version | `GTL_ARTIFACTS` |
 | `.dagster/` | Dagster's runs, events and logs | `GTL_DAGSTER` |
 
-Experiment files are read from `experiments/`, or from the folder named by `GTL_EXPERIMENTS`.
+Experiment files are read from `experiments/`, or from the folder named by `GTL_EXPERIMENTS`. The key that exports are
+signed with belongs to a person, not to a project, and is kept outside all of these: see `signing_key_file`.
 """
 
 from __future__ import annotations
@@ -72,3 +73,14 @@ class Homes:
             "GX_ANALYTICS_ENABLED": "false",
             "DVC_NO_ANALYTICS": "true",
         }
+
+
+def signing_key_file() -> Path:
+    """Where the user's signing key is kept, whether it is there or not: `GTL_KEY`, or in the user's own configuration.
+
+    It lies outside every project, so that no commit, data version or run can carry it away.
+    """
+    if os.environ.get("GTL_KEY"):
+        return Path(os.environ["GTL_KEY"]).absolute()
+    configuration = os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config"
+    return Path(configuration) / "gtl" / "signing_key.pem"

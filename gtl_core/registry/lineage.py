@@ -100,7 +100,7 @@ def build_record(
         mlflow_run_id: the run that the model is logged in.
         dagster_run_id: the Dagster run, or None outside Dagster.
         data_version: version of the whole data home.
-        datasets: `{name, role, version, images}` of each image set.
+        datasets: `{name, role, version, images, licence}` of each image set.
         checkpoints: stage and file of each checkpoint on the way.
         synthetic: folder of the synthetic set.
         verdict: the evaluation's verdict.
@@ -240,7 +240,7 @@ def list_models(homes: Homes) -> list[dict[str, Any]]:
             "verdict": version.tags.get("gtl.verdict"),
             "metric": version.tags.get("gtl.metric"),
             "score": float(version.tags["gtl.score"]) if "gtl.score" in version.tags else None,
-            "created": datetime.fromtimestamp(version.creation_timestamp / 1000, UTC).isoformat(timespec="seconds"),
+            "created": _iso(version.creation_timestamp),
             "mlflow_run_id": version.run_id,
         }
         for version in _pages(store.client.search_model_versions)
@@ -256,22 +256,29 @@ def _pages(search: Callable[..., Any], **query: str) -> list[Any]:
     return found
 
 
+def _iso(milliseconds: int) -> str:
+    """MLflow's time stamp as ISO 8601, UTC."""
+    return datetime.fromtimestamp(milliseconds / 1000, UTC).isoformat(timespec="seconds")
+
+
 def _read(store: TrackingStore, name: str, version: str, folder: Path) -> dict[str, Any]:
-    """The record in a model's folder, with the model version and its present aliases."""
+    """The record in a model's folder, with the model version, when it was registered and its present aliases."""
     path = folder / LINEAGE_FILE
     if not folder.is_dir():
         raise InputError(
             f"{name} version {version}: its files are not at {folder}; restore them, or let gtl doctor look for "
             "a moved project"
         )
-    tags = store.client.get_model_version(name, version).tags
+    registered = store.client.get_model_version(name, version)
+    tags = registered.tags
     if LINEAGE_TAG not in tags or not path.is_file():
         raise InputError(f"{name} version {version} was not registered by gtl: it has no lineage record")
     if file_sha256(path) != tags[LINEAGE_TAG]:
         raise InputError(f"{name} version {version}: {LINEAGE_FILE} was changed after it had been registered")
     held = sorted(alias for alias, held_by in aliases(store, name).items() if held_by == version)
     record: dict[str, Any] = read_json(path)
-    return {"model": {"name": name, "version": version, "aliases": held}, **record}
+    created = _iso(registered.creation_timestamp)
+    return {"model": {"name": name, "version": version, "aliases": held, "created": created}, **record}
 
 
 def _portable(path: Path, homes: Homes) -> str:

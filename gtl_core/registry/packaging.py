@@ -1,4 +1,4 @@
-"""Registered models: one readable file of code, one safetensors file of weights, and the lineage record beside them."""
+"""Registered models: a readable file of code, a safetensors file of weights, lineage record and card beside them."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ import numpy as np
 
 from gtl_core.files import file_sha256, write_json, write_text
 from gtl_core.registry.lineage import LINEAGE_FILE, LINEAGE_TAG
+from gtl_core.registry.model_card import MODEL_CARD
 from gtl_core.registry.tracking import TrackingStore
 
 _ROOT = Path(__file__).parents[1]
@@ -119,17 +120,19 @@ def log_package(
     *,
     name: str,
     lineage: Mapping[str, Any],
+    card: str,
     tags: Mapping[str, str],
     description: str,
 ) -> str:
-    """Logs a package in a run, its lineage record inside, and registers it as a new version.
+    """Logs a package in a run, its lineage record and its card inside, and registers it as a new version.
 
     Args:
         store: the MLflow store.
         run_id: the run that it came from.
-        package: what to log; the record is written into its folder.
+        package: what to log; record and card are written into its folder.
         name: the registered model, which is made where it is not there.
-        lineage: from `build_record`; the hashes of the package's files are added.
+        lineage: from `build_record`; the hashes of the package's files and of the card are added.
+        card: from `model_card`.
         tags: tags of the version.
         description: what people read on the version's page.
 
@@ -141,7 +144,9 @@ def log_package(
 
     client = store.client
     record = package.folder / LINEAGE_FILE
-    write_json(record, {**lineage, "files": dict(package.files)})
+    write_text(package.folder / MODEL_CARD, card)
+    files = {**package.files, MODEL_CARD: file_sha256(package.folder / MODEL_CARD)}
+    write_json(record, {**lineage, "files": files})
     experiment = client.get_run(run_id).info.experiment_id
     logged = client.create_logged_model(experiment, name=package.kind, source_run_id=run_id, model_type=package.kind)
     _set_identity(package.folder, str(logged.model_id), run_id)

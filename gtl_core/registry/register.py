@@ -13,6 +13,7 @@ from gtl_core.files import read_json
 from gtl_core.homes import Homes
 from gtl_core.registry.gate import Candidate, GateResult, judge
 from gtl_core.registry.lineage import build_record
+from gtl_core.registry.model_card import model_card
 from gtl_core.registry.packaging import log_package, package_classifier, package_generator
 from gtl_core.registry.promotion import aliases, current_alias, nominate, promote
 from gtl_core.registry.tracking import TrackingStore, open_store
@@ -48,6 +49,7 @@ def register_experiment(
     checkpoints: Sequence[tuple[str, Path]],
     datasets: Sequence[Mapping[str, Any]],
     data_version: str,
+    memorisation: Mapping[str, Any] | None = None,
 ) -> list[dict[str, Any]]:
     """Registers the best classifier and its generator, and makes them champions where the gate and the rules allow.
 
@@ -68,6 +70,7 @@ def register_experiment(
         checkpoints: stage and file of every checkpoint on the way.
         datasets: `{name, role, version, images}` of each image set.
         data_version: version of the whole data home.
+        memorisation: what the screen found of the generator's strategy, where the gate is to look at it.
 
     Returns:
         `{name, version, alias, gate}` of the classifier and of the generator; the alias is None for one that has
@@ -80,6 +83,7 @@ def register_experiment(
 
     store = open_store(homes)
     verdict = read_json(evaluation / "verdict.json")
+    arms = read_json(evaluation / "arms.json")
     best = read_json(evaluation / "best" / "best.json")
     weights = evaluation / "best" / "classifier.safetensors"
     made = SyntheticSet.load(synthetic)
@@ -107,13 +111,33 @@ def register_experiment(
             f"{experiment.name}: {generator.parent}",
         )
         versions = [
-            log_package(store, parent_run_id, package, name=name, lineage=record, tags=tags, description=text)
+            log_package(
+                store,
+                parent_run_id,
+                package,
+                name=name,
+                lineage=record,
+                card=model_card(
+                    package.kind,
+                    name,
+                    experiment=experiment.name,
+                    classes=target.classes,
+                    size=experiment.image.size,
+                    channels=experiment.image.channels,
+                    best=best,
+                    arms=arms,
+                    lineage=record,
+                    files=package.files,
+                ),
+                tags=tags,
+                description=text,
+            )
             for package, name, text in zip(packages, names, said, strict=True)
         ]
         champion = aliases(store, names[0]).get("champion")
         for name, version in zip(names, versions, strict=True):
             nominate(store, name, version, f"registered by run {parent_run_id}")
-        result = _judge(experiment, store, names, versions, champion, target, draw, Path(scratch))
+        result = _judge(experiment, store, names, versions, champion, target, draw, memorisation, Path(scratch))
     _note(store, names[0], versions[0], result)
     if result.passed and (experiment.promotion.approval == "automatic" or champion is None):
         for name, version in zip(names, versions, strict=True):
@@ -132,6 +156,7 @@ def _judge(
     champion: str | None,
     target: ImageSet,
     draw: Draw,
+    memorisation: Mapping[str, Any] | None,
     scratch: Path,
 ) -> GateResult:
     """Asks the gate about new versions, all models read from the registry as a user would."""
@@ -153,6 +178,7 @@ def _judge(
         classes=target.classes,
         metric=experiment.promotion.metric,
         min_gain=experiment.promotion.min_gain,
+        memorisation=memorisation,
     )
 
 

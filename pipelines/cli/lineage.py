@@ -48,6 +48,7 @@ def _show(record: Mapping[str, Any]) -> None:
     show_facts(
         {
             "model": f"{model['name']} version {model['version']}",
+            "registered": model["created"],
             "aliases": model["aliases"],
             "verdict": record["verdict"].get("label"),
             "MLflow run": record["mlflow_run_id"],

@@ -1,4 +1,4 @@
-"""`gtl export`: the synthetic images of a registered generator, as PNGs."""
+"""`gtl export`: the synthetic images of a registered generator, as a signed folder to give away."""
 
 from __future__ import annotations
 
@@ -7,21 +7,37 @@ from typing import Annotated
 
 import typer
 
-from pipelines.cli.output import say
+from pipelines.cli.output import note, say
 
 
 def export(
     experiment: Annotated[str, typer.Argument(help="Name of an experiment that was run.", metavar="EXPERIMENT")],
     out: Annotated[Path, typer.Argument(help="Folder to make.", metavar="OUT")],
+    key: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Ed25519 private key (PEM) to sign with; by default your own, which is made on first use "
+            "(GTL_KEY names another place for it).",
+        ),
+    ] = None,
+    licence: Annotated[
+        str | None,
+        typer.Option(metavar="SPDX", help="Licence that you give the images under, such as CC-BY-4.0, for the cards."),
+    ] = None,
 ) -> None:
-    """Write the synthetic images of the champion generator as class folders of PNGs, each marked as synthetic."""
+    """Write the synthetic images of the champion generator: PNGs that say what they are, cards, a signed manifest."""
     from gtl_core.homes import Homes
     from gtl_core.registry.lineage import read_lineage, synthetic_folder
     from gtl_core.registry.register import generator_name
-    from gtl_core.synthesis.export import export_pngs
+    from gtl_core.synthesis.export import export_images
+    from gtl_core.synthesis.signing import signing_key
 
     homes = Homes.locate()
     record = read_lineage(homes, generator_name(experiment))
+    exported = export_images(synthetic_folder(homes, record), out, record, signing_key(key), licence)
     model = f"{record['model']['name']}/{record['model']['version']}"
-    images = export_pngs(synthetic_folder(homes, record), out, {"Model": model})
-    say(f"{images} synthetic images of {model} in {out}")
+    left_out = f"; {exported.left_out} that the filter had dropped stay behind" if exported.left_out else ""
+    say(f"{exported.images} synthetic images of {model} in {out}{left_out}")
+    say(f"signed with the key {exported.key}")
+    note(f"gtl verify {out} checks it; give {out / 'public_key.pem'} to whoever shall know that it is yours")

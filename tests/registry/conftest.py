@@ -125,7 +125,21 @@ def evaluation(tmp_path_factory: pytest.TempPathFactory, tiny_digits: Path) -> P
         0,
         folder / "best",
     )
-    write_json(folder / "verdict.json", {"label": "inconclusive", "difference": 0.01, "low": -0.02, "high": 0.04})
+    write_json(
+        folder / "verdict.json",
+        {
+            "label": "inconclusive",
+            "difference": 0.01,
+            "low": -0.02,
+            "high": 0.04,
+            "metric": "balanced_accuracy",
+            "draws": 2,
+            "test_images": 200,
+            "sentence": "Inconclusive whether GAN transfer helps.",
+            "scope": "Holds for tiny digits only.",
+        },
+    )
+    write_json(folder / "arms.json", [{"arm": "real_augmented", "mean": 0.85, "low": 0.8, "high": 0.9}])
     chosen_by = "balanced accuracy on the labelled validation part"
     write_json(folder / "best" / "best.json", {"arm": "real_augmented", "draw": 0, "chosen_by": chosen_by})
     return folder

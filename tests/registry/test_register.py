@@ -7,10 +7,12 @@ import shutil
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from PIL import Image
 
 from gtl_core.config import Experiment
@@ -27,6 +29,7 @@ from gtl_core.registry.tracking import TrackingStore, open_store
 from pipelines.cli.main import invoke
 
 CLASSIFIER, GENERATOR = "gtl-digits-classifier", "gtl-digits-generator"
+COPIES = "40 of 300 synthetic images (13.3 %) are near copies of training images; of fresh real images about 1 % are."
 DATA_VERSION = "0123456789abcdef0123456789abcdef.dir"
 
 
@@ -51,7 +54,7 @@ def registered(
     synthetic: Path,
     evaluation: Path,
 ) -> Registered:
-    """The same models registered twice: freely, then where a gain of one half is asked for."""
+    """The same models registered twice: freely, then where the GAN copies and a gain of one half is asked for."""
     homes = new_project(tmp_path_factory.mktemp("registered") / "project")
     for origin, name in ((evaluation, "evaluation"), (synthetic, "synthetic"), (gan.parent, "gan")):
         shutil.copytree(origin, homes.artifacts / "digits" / name)
@@ -62,7 +65,7 @@ def registered(
         patch.delenv("MLFLOW_TRACKING_URI", raising=False)
         run_id = open_store(homes).start_run("gtl-digits", "digits")
 
-        def register(what: Experiment) -> list[dict[str, Any]]:
+        def register(what: Experiment, memorisation: dict[str, Any] | None = None) -> list[dict[str, Any]]:
             return register_experiment(
                 what,
                 homes,
@@ -76,13 +79,15 @@ def registered(
                 checkpoints=[("source_gan", checkpoint)],
                 datasets=[{"name": target.name, "role": "target", "version": target.version, "images": len(target)}],
                 data_version=DATA_VERSION,
+                memorisation=memorisation,
             )
 
         started = time.monotonic()
         first = register(experiment)
         seconds = time.monotonic() - started
         strict = experiment.promotion.model_copy(update={"min_gain": 0.5})
-        second = register(experiment.model_copy(update={"promotion": strict}))
+        screened = {"screen": "copies", "sentence": COPIES}
+        second = register(experiment.model_copy(update={"promotion": strict}), screened)
     return Registered(homes, run_id, first, second, seconds)
 
 
@@ -116,10 +121,16 @@ def test_a_version_that_misses_the_gain_stays_challenger_and_the_champion_stays(
     assert not gate["passed"]
     assert gate["champion_score"] == gate["challenger_score"] == registered.first[0]["gate"]["challenger_score"]
     assert (gate["improved"], gate["worsened"]) == (0, 0)
-    assert "+0.5000" in gate["reasons"][0]
+    assert "+0.5000" in gate["reasons"][-1]
     store = open_store(registered.homes)
     assert aliases(store, CLASSIFIER) == aliases(store, GENERATOR) == {"champion": "1", "challenger": "2"}
     assert json.loads(store.client.get_model_version(CLASSIFIER, "2").tags["gtl.gate"]) == gate
+
+
+def test_a_generator_that_is_said_to_copy_is_refused_with_the_number_that_says_so(registered: Registered):
+    assert (
+        registered.second[1]["gate"]["reasons"][0] == f"challenger {GENERATOR}/2 copies its training images: {COPIES}"
+    )
 
 
 def test_registering_and_judging_two_models_takes_seconds(registered: Registered):
@@ -129,7 +140,9 @@ def test_registering_and_judging_two_models_takes_seconds(registered: Registered
 def test_lineage_leads_from_the_model_to_the_pixels(registered: Registered):
     record = read_lineage(registered.homes, f"{CLASSIFIER}@champion")
     synthetic = registered.homes.artifacts / "digits" / "synthetic"
-    assert record["model"] == {"name": CLASSIFIER, "version": "1", "aliases": ["champion"]}
+    assert (record["model"]["name"], record["model"]["version"]) == (CLASSIFIER, "1")
+    assert record["model"]["aliases"] == ["champion"]
+    assert datetime.fromisoformat(record["model"]["created"]).tzinfo is not None
     assert record["mlflow_run_id"] == registered.run_id
     assert record["dagster_run_id"] == "a-dagster-run"
     assert len(record["git_commit"]) == 40
@@ -192,6 +205,31 @@ def test_the_example_that_goes_with_a_model_is_synthetic(registered: Registered)
     assert any((image == sent[0]).all() for image in made)
 
 
+def test_each_models_card_tells_what_was_found_its_limits_its_data_and_its_hashes(registered: Registered):
+    store = open_store(registered.homes)
+    for name, task in ((CLASSIFIER, "image-classification"), (GENERATOR, "unconditional-image-generation")):
+        folder = store.model_folder(name, "1", registered.homes.root)
+        _, head, body = (folder / "README.md").read_text(encoding="utf-8").split("---\n", 2)
+        values = yaml.safe_load(head)
+        assert values["pipeline_tag"] == task
+        for said in ("Inconclusive whether GAN transfer helps.", "Holds for tiny digits only.", "tiny-digits"):
+            assert said in body
+        record = read_lineage(registered.homes, f"{name}/1")
+        model_files = {file: sha256 for file, sha256 in record["files"].items() if file != "README.md"}
+        assert set(model_files) == {f"artifacts/{task_file(name)}", f"{name.rsplit('-', 1)[1]}.py"}
+        assert all(sha256 in body for sha256 in model_files.values())
+        assert all(checkpoint["sha256"] in body for checkpoint in record["checkpoints"])
+        assert record["files"]["README.md"] == file_sha256(folder / "README.md")
+        if name == CLASSIFIER:
+            (result,) = values["model-index"][0]["results"]
+            assert (result["metrics"][0]["type"], result["metrics"][0]["value"]) == ("balanced_accuracy", 0.85)
+            assert "balanced accuracy of 85.0 % (95 % interval 80.0 to 90.0) over 2 draws" in body
+
+
+def task_file(name: str) -> str:
+    return f"{name.rsplit('-', 1)[1]}.safetensors"
+
+
 def by_name(checks: list[HashCheck]) -> dict[str, str]:
     return {check.what: check.state for check in checks}
 
@@ -201,6 +239,7 @@ def test_every_hash_of_an_untouched_project_is_found_again(registered: Registere
     assert set(states) == {
         "model artifacts/classifier.safetensors",
         "model classifier.py",
+        "model README.md",
         "checkpoint source_gan",
         "checkpoint classifier",
         "synthetic manifest",
@@ -240,8 +279,11 @@ def test_the_command_exports_the_pictures_of_the_registered_generator(project: H
     for name, value in project.environment().items():
         monkeypatch.setenv(name, value)
     mend_moved(project)
+    monkeypatch.setenv("GTL_KEY", str(tmp_path / "key.pem"))
     assert invoke(["export", "digits", str(tmp_path / "out")]) == 0
     assert "300 synthetic images" in capsys.readouterr().out
+    assert invoke(["verify", str(tmp_path / "out"), "--public-key", str(tmp_path / "out" / "public_key.pem")]) == 0
+    assert f"300 images of {GENERATOR}/1, as signed" in capsys.readouterr().out
     with Image.open(tmp_path / "out" / "3" / "000029.png") as picture:
         assert picture.text["Model"] == f"{GENERATOR}/1"
     assert invoke(["export", "digits", str(tmp_path / "out")]) == 2

@@ -7,14 +7,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
 
 from gtl_core.config import GanConfig
 from gtl_core.data.image_set import ImageSet
 from gtl_core.errors import InputError
 from gtl_core.files import file_sha256
 from gtl_core.progress import Progress, silent
-from gtl_core.synthesis.export import export_pngs
 from gtl_core.synthesis.sampling import picture_name, synthesise
 from gtl_core.synthesis.synthetic_set import SyntheticSet, synthetic_manifest_sha256
 
@@ -76,32 +74,6 @@ def test_a_checkpoint_that_is_not_there_leaves_no_folder(tmp_path):
     with pytest.raises(InputError):
         synthesise(tmp_path / "gan.safetensors", 3, 0, tmp_path / "set")
     assert list(tmp_path.iterdir()) == []
-
-
-def test_exported_pictures_hold_the_pixels_and_say_that_they_are_synthetic_and_by_which_model(
-    made: SyntheticSet, gan: Path, tmp_path
-):
-    assert export_pngs(made.folder, tmp_path / "out", {"Model": "gtl-demo-generator/3"}) == 300
-    assert len(list((tmp_path / "out").iterdir())) == len(CLASSES)
-    for row in (0, 75, 100, 149):
-        with Image.open(tmp_path / "out" / made.manifest["source_file"][row]) as picture:
-            assert np.array_equal(np.asarray(picture), made.images[row, 0])
-            assert picture.text["Synthetic"] == "true"
-            assert picture.text["DigitalSourceType"].endswith("/trainedAlgorithmicMedia")
-            assert picture.text["GeneratorSHA256"] == file_sha256(gan)
-            assert picture.text["Class"] == CLASSES[made.labels[row]]
-            assert picture.text["Seed"] == "7"
-            assert picture.text["Model"] == "gtl-demo-generator/3"
-    assert b"tEXtSynthetic\x00true" in (tmp_path / "out" / made.manifest["source_file"][0]).read_bytes()
-
-
-def test_an_export_never_writes_into_a_folder_that_is_there(made: SyntheticSet, tmp_path):
-    (tmp_path / "out").mkdir()
-    with pytest.raises(InputError, match="there already"):
-        export_pngs(made.folder, tmp_path / "out")
-    with pytest.raises(InputError, match="image set"):
-        export_pngs(tmp_path / "out", tmp_path / "new")
-    assert not (tmp_path / "new").exists()
 
 
 @pytest.mark.parametrize("name", ["../up", "/etc", "..", ".", "", "a/b", "a\\b", "a%2Fb", "λ"])
