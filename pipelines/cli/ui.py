@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from pipelines.cli.browser import open_pages
 from pipelines.cli.output import note, say
 
 
@@ -50,20 +51,9 @@ def ui(
                 say(f"{name.ljust(7)}  {address}")
             note("Ctrl-C stops " + ("both" if len(specs) == 2 else "Dagster; MLflow is a server of its own"))
             if browser:
-                _open(list(addresses.values()))
+                open_pages(list(addresses.values()))
             while True:
                 require_alive(specs, processes)
                 time.sleep(0.5)
     except KeyboardInterrupt:
         note("stopped")
-
-
-def _open(addresses: list[str]) -> None:
-    """Opens pages where there is a screen to show them on; a text browser would take the terminal away."""
-    import os
-    import sys
-    import webbrowser
-
-    if sys.platform in ("darwin", "win32") or os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"):
-        for address in addresses:
-            webbrowser.open(address)
