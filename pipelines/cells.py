@@ -1,10 +1,10 @@
-"""Cells of work that run side by side in other processes: each builds one stage of one strategy and one draw."""
+"""Cells of work that run side by side in other processes: each builds one stage of one strategy, draw and GAN seed."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-from gtl_core.config import Experiment, StrategyConfig
+from gtl_core.config import Experiment, FinetuneConfig, StrategyConfig
 from gtl_core.errors import Diverged
 from gtl_core.files import write_json
 from gtl_core.progress import OnProgress
@@ -23,18 +23,24 @@ def transfer_cell(
     experiment: Experiment,
     source: Path,
     target: Path,
-    strategy: StrategyConfig,
+    strategy: StrategyConfig | None,
     source_gan: Path | None,
     source_classifier: Path | None,
     draw: Path,
+    gan_seed: int,
     on_progress: OnProgress,
 ) -> Stage:
-    """Makes a GAN of the target for one draw by one strategy, or a record of why its training failed."""
+    """Makes a GAN of the target for one draw, or a record of why its training failed.
+
+    With no strategy the GAN learns from the labelled target images alone, for the steps that the source GAN had and
+    with the help for few images that a transfer has.
+    """
 
     def make(folder: Path) -> None:
         from gtl_core.data.draws import Draw
         from gtl_core.data.image_set import ImageSet, fitted
         from gtl_core.transfer.inputs import TransferInputs
+        from gtl_core.transfer.pretrain import pretrain_source
         from gtl_core.transfer.strategies import transfer
 
         size = experiment.image.size
@@ -51,11 +57,16 @@ def transfer_cell(
             source_classes=origin.classes,
             source_gan=source_gan,
             source_classifier=source_classifier,
-            seed=chosen.seed,
+            seed=chosen.repetition_seed(gan_seed),
             photometric=experiment.classifier.photometric,
         )
         try:
-            transfer(strategy, inputs, experiment.gan, experiment.transfer, folder, on_progress)
+            if strategy is None:
+                settings = experiment.gan.model_copy(update=experiment.transfer.helps(FinetuneConfig()))
+                few = (inputs.images, inputs.labels, inputs.classes)
+                pretrain_source(*few, settings, inputs.seed, folder, on_progress)
+            else:
+                transfer(strategy, inputs, experiment.gan, experiment.transfer, folder, on_progress)
         except Diverged as error:
             write_json(folder / FAILURE, {"reason": str(error)})
 
@@ -71,22 +82,33 @@ def synthesis_cell(
     experiment: Experiment,
     target: Path,
     gan: Path,
+    source_classifier: Path,
     draw: Path,
+    gan_seed: int,
     on_progress: OnProgress,
 ) -> Stage:
-    """Samples a class-balanced set from one transferred GAN, and validates it as real data are validated."""
+    """Samples a class-balanced set from one GAN, selects among it, and validates it as real data are validated."""
 
     def make(folder: Path) -> None:
         import numpy as np
 
         from gtl_core.data.draws import Draw
-        from gtl_core.data.image_set import ImageSet
+        from gtl_core.data.image_set import ImageSet, fitted
         from gtl_core.synthesis.sampling import synthesise
+        from gtl_core.synthesis.selection import KnownImages, select
         from gtl_core.validation.suite import validate_synthetic
 
         real, chosen = ImageSet.load(target), Draw.load(draw)
-        made = synthesise(gan, experiment.synthesis.per_class, chosen.seed, folder, on_progress)
-        seen = [chosen.labelled, chosen.unlabelled] if experiment.target.use_unlabelled else [chosen.labelled]
-        validate_synthetic(made.as_image_set(), real, np.concatenate(seen)).save(folder)
+        seed = chosen.repetition_seed(gan_seed)
+        made = synthesise(gan, experiment.synthesis.per_class, seed, folder, on_progress)
+        pool = chosen.unlabelled if experiment.target.use_unlabelled else chosen.unlabelled[:0]
+        if experiment.synthesis.filter:
+            labelled, unlabelled = (
+                fitted(real.images[rows], experiment.image.size) for rows in (chosen.labelled, pool)
+            )
+            known = KnownImages(labelled, real.labels[chosen.labelled], unlabelled)
+            rules, settings = experiment.synthesis.filter, experiment.classifier
+            made = select(folder, rules, known, source_classifier, settings, chosen.seed, on_progress)
+        validate_synthetic(made.as_image_set(), real, np.concatenate([chosen.labelled, pool])).save(folder)
 
     return store.build(name, key, make, force=force)

@@ -11,10 +11,12 @@ import dagster as dg
 
 from gtl_core.config import Experiment
 from gtl_core.errors import DataFailure, GtlError
+from gtl_core.evaluation.report.making import HTML
 from gtl_core.files import read_json
 from gtl_core.homes import Homes
 from gtl_core.progress import OnProgress
 from pipelines.instance import open_instance
+from pipelines.report import find_report
 from pipelines.reporting import Reporter
 from pipelines.runs import FORCE_TAG
 from pipelines.stages import Chain
@@ -100,11 +102,12 @@ def summarise(
     evaluation, registration = chain.found("evaluation"), chain.found("registered_models")
     if evaluation is None or registration is None:
         raise GtlError(f"the run {dagster_run_id} ended without an evaluation; see it in gtl ui")
+    report = find_report(chain)
     verdict = read_json(evaluation.path / "verdict.json")
     record = read_json(registration.path / "registration.json")
     shown = (
         *("label", "strategy", "arm", "baseline_arm", "chosen_by", "metric", "difference", "low", "high", "detectable"),
-        *("left_out", "scope"),
+        *("min_gain", "needed_draws", "needed_images", "left_out", "scope", "sentence"),
     )
     return {
         "experiment": experiment.name,
@@ -118,6 +121,7 @@ def summarise(
             {key: arm[key] for key in ("arm", "mean", "low", "high")}
             for arm in read_json(evaluation.path / "arms.json")
         ],
+        "pilot": _pilot(chain),
         "models": [
             {
                 "name": model["name"],
@@ -130,5 +134,12 @@ def summarise(
             **{key: record["models"][0]["gate"][key] for key in ("passed", "reasons")},
             "approval": experiment.promotion.approval,
         },
+        "report": str(report.path / HTML) if report else None,
         "folder": str(evaluation.path),
     }
+
+
+def _pilot(chain: Chain) -> dict[str, Any] | None:
+    """What the pilots showed, where the experiment has them."""
+    stage = chain.found("pilot") if chain.pilot_key else None
+    return read_json(stage.path / "pilot.json") if stage else None

@@ -112,16 +112,5 @@ def table(rows: Sequence[Mapping[str, Any]]) -> Any:
 
 
 def verdict_sentence(verdict: Mapping[str, Any]) -> str:
-    """The verdict in one sentence, its difference in points with the interval."""
-    points = 100 * verdict["difference"]
-    interval = f"{100 * verdict['low']:+.1f} to {100 * verdict['high']:+.1f}"
-    numbers = (
-        f"{verdict['arm']} is {points:+.1f} points of {verdict['metric'].replace('_', ' ')} (95 % interval {interval}) "
-        f"from {verdict['baseline_arm']}, the best without a GAN by {verdict['chosen_by']}"
-    )
-    if verdict["label"] == "inconclusive":
-        return (
-            f"Inconclusive whether GAN transfer helps: {numbers}. "
-            f"This study could have shown a difference of {100 * verdict['detectable']:.1f} points."
-        )
-    return f"GAN transfer {verdict['label']}: {numbers}."
+    """The verdict in a sentence or two, its difference in points with the interval."""
+    return str(verdict["sentence"])

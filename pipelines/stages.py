@@ -6,8 +6,8 @@ stage can find those before it without being handed anything, in this process or
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,9 +15,10 @@ from typing import TYPE_CHECKING, Any
 from gtl_core.config import Experiment, StrategyConfig
 from gtl_core.data.catalog import load_pair
 from gtl_core.errors import DataFailure, GtlError, InputError
-from gtl_core.files import read_json
+from gtl_core.evaluation.arms import SCRATCH
+from gtl_core.files import read_json, write_json
 from gtl_core.homes import Homes
-from gtl_core.progress import OnProgress, silent
+from gtl_core.progress import OnProgress, Progress, silent
 from gtl_core.store import Stage, StageStore, code_version
 from pipelines.cells import FAILURE, synthesis_cell, transfer_cell
 
@@ -32,9 +33,63 @@ ROOMS: Mapping[str, tuple[str, ...]] = {
     "source_gan": ("data/image_set", "networks", "training", "transfer"),
     "source_classifier": ("data/image_set", "networks", "training"),
     "transferred_gan": ("data/image_set", "networks", "training", "transfer"),
-    "synthetic_images": ("data/image_set", "networks", "training", "synthesis", "validation"),
-    "evaluation": ("data/image_set", "networks", "training", "evaluation"),
+    "synthetic_images": (
+        "data/image_set",
+        "networks",
+        "training",
+        "metrics/neighbours",
+        "synthesis/filtering",
+        "synthesis/sampling",
+        "synthesis/selection",
+        "synthesis/synthetic_set",
+        "validation",
+    ),
+    "pilot": (
+        "data/image_set",
+        "networks",
+        "training",
+        "evaluation/arms",
+        "evaluation/cells",
+        "evaluation/copies",
+        "evaluation/counted_scores",
+        "evaluation/judging",
+        "evaluation/pilot",
+        "evaluation/scores",
+        "evaluation/statistics",
+    ),
+    "domain_gap": (
+        "data/image_set",
+        "networks",
+        "training",
+        "metrics/divergence",
+        "metrics/features",
+        "metrics/gap_measures",
+        "metrics/kernel",
+        "metrics/light",
+        "metrics/relatedness",
+        "metrics/transferability",
+    ),
+    "synthetic_quality": ("data/image_set", "networks", "training", "metrics"),
+    "evaluation": (
+        "data/image_set",
+        "networks",
+        "training",
+        "synthesis/synthetic_set",
+        "evaluation/arms",
+        "evaluation/cells",
+        "evaluation/copies",
+        "evaluation/counted_scores",
+        "evaluation/forest",
+        "evaluation/held_out",
+        "evaluation/judging",
+        "evaluation/scorecard",
+        "evaluation/scores",
+        "evaluation/statistics",
+        "evaluation/study",
+        "evaluation/verdict",
+    ),
     "registered_models": ("registry",),
+    "report": ("evaluation/report", "evaluation/forest"),
 }
 """The rooms of `gtl_core` whose code a stage calls: its code version is their hash."""
 
@@ -42,6 +97,22 @@ ROOMS: Mapping[str, tuple[str, ...]] = {
 def stage_code_version(name: str) -> str:
     """The code version of a stage."""
     return code_version(*ROOMS[name])
+
+
+def _gan_name(label: str, draw: int, gan_seed: int) -> str:
+    """Name of the stage of a GAN of the target."""
+    maker = "scratch_gan/without_source" if label == SCRATCH else f"transferred_gan/{label}"
+    return f"{maker}/{_cell_name(draw, gan_seed)}"
+
+
+def _images_name(label: str, draw: int, gan_seed: int) -> str:
+    """Name of the stage of a GAN's images."""
+    return f"synthetic_images/{label}/{_cell_name(draw, gan_seed)}"
+
+
+def _cell_name(draw: int, gan_seed: int) -> str:
+    """Name of a draw, with that of the GAN seed where it is not the first."""
+    return f"draw-{draw}-seed-{gan_seed}" if gan_seed else f"draw-{draw}"
 
 
 @dataclass(frozen=True)
@@ -100,41 +171,90 @@ class Chain:
         classifier = self.experiment.classifier.model_dump(mode="json", exclude={"steps"})
         return self._key("source_classifier", version=self.sets[0].version, image=self._image, classifier=classifier)
 
-    def transferred_key(self, strategy: StrategyConfig, draw: int) -> str:
-        """Key of the GAN transferred by a strategy to a draw."""
-        transfer = self.experiment.transfer.model_dump(mode="json", exclude={"strategies"})
-        transfer["strategy"] = strategy.model_dump(mode="json", exclude={"alias"})
+    def transferred_key(self, strategy: StrategyConfig | None, draw: int, gan_seed: int = 0) -> str:
+        """Key of the GAN transferred by a strategy to a draw; with no strategy, of one of the target alone."""
+        transfer = self.experiment.transfer.model_dump(mode="json", exclude={"strategies", "pilot"})
+        transfer["strategy"] = strategy.model_dump(mode="json", exclude={"alias"}) if strategy else None
         inputs = {"draws": self.draws_key, "draw": draw, "transfer": transfer, "gan": self._gan}
-        if strategy.uses_source_gan:
+        if gan_seed:
+            inputs["gan_seed"] = gan_seed
+        if strategy and strategy.uses_source_gan:
             inputs["source_gan"] = self.source_gan_key
-        if strategy.uses_source_classifier:
+        if strategy and strategy.uses_source_classifier:
             inputs["source_classifier"] = self.source_classifier_key
         return self._key("transferred_gan", **inputs)
 
-    def synthetic_key(self, strategy: StrategyConfig, draw: int) -> str:
-        """Key of the images sampled from a transferred GAN."""
+    def synthetic_key(self, strategy: StrategyConfig | None, draw: int, gan_seed: int = 0) -> str:
+        """Key of the images sampled from a GAN of the target."""
         synthesis = self.experiment.synthesis.model_dump(mode="json")
-        return self._key("synthetic_images", gan=self.transferred_key(strategy, draw), synthesis=synthesis)
+        inputs: dict[str, Any] = {"gan": self.transferred_key(strategy, draw, gan_seed), "synthesis": synthesis}
+        if self.experiment.synthesis.filter:
+            inputs |= {"source_classifier": self.source_classifier_key, "classifier": self._classifier}
+        return self._key("synthetic_images", **inputs)
+
+    @cached_property
+    def pilot_key(self) -> str | None:
+        """Key of the judgement on the pilots; None where the experiment has none."""
+        if self.experiment.transfer.pilot is None:
+            return None
+        pilots = self._pilots
+        return self._key(
+            "pilot",
+            synthetic={
+                f"{label}/{draw}": pilots.synthetic_key(pilots._strategy(label), draw)
+                for label, draw, _ in pilots._grid
+            },
+            draws=self.draws_key,
+            source=self.sets[0].version,
+            source_classifier=self.source_classifier_key,
+            classifier=self._classifier,
+            bootstrap=self.experiment.evaluation.bootstrap,
+            metric=self.experiment.promotion.metric,
+        )
+
+    @cached_property
+    def domain_gap_key(self) -> str:
+        """Key of the domain gap."""
+        inputs = {"source": self.sets[0].version, "source_classifier": self.source_classifier_key}
+        return self._key("domain_gap", draws=self.draws_key, image=self._image, **inputs)
+
+    @cached_property
+    def quality_key(self) -> str:
+        """Key of what is measured of the synthetic images."""
+        pilot = {"pilot": self.pilot_key} if self.pilot_key else {}
+        return self._key(
+            "synthetic_quality",
+            **pilot,
+            synthetic=[self.synthetic_key(self._strategy(label), draw) for label, draw, seed in self._grid if not seed],
+            draws=self.draws_key,
+            source=self.sets[0].version,
+            source_classifier=self.source_classifier_key,
+            classifier=self._classifier,
+        )
 
     @cached_property
     def evaluation_key(self) -> str:
         """Key of the evaluation."""
+        pilot = {"pilot": self.pilot_key} if self.pilot_key else {}
         return self._key(
             "evaluation",
-            synthetic=[self.synthetic_key(strategy, draw) for strategy, draw in self._grid],
+            **pilot,
+            synthetic=[self.synthetic_key(self._strategy(label), draw, seed) for label, draw, seed in self._grid],
             draws=self.draws_key,
             source=self.sets[0].version,
             source_classifier=self.source_classifier_key,
             classifier=self._classifier,
             evaluation=self.experiment.evaluation.model_dump(mode="json"),
             metric=self.experiment.promotion.metric,
+            min_gain=self.experiment.promotion.min_gain,
         )
 
     @cached_property
     def registration_key(self) -> str:
         """Key of the registration."""
         promotion = self.experiment.promotion.model_dump(mode="json")
-        return self._key("registered_models", evaluation=self.evaluation_key, promotion=promotion)
+        screened = {"quality": self.quality_key} if self.experiment.promotion.memorisation == "screen" else {}
+        return self._key("registered_models", evaluation=self.evaluation_key, promotion=promotion, **screened)
 
     @property
     def _image(self) -> dict[str, Any]:
@@ -149,10 +269,42 @@ class Chain:
         return self.experiment.classifier.model_dump(mode="json")
 
     @property
-    def _grid(self) -> list[tuple[StrategyConfig, int]]:
-        """Every strategy with every draw."""
-        draws = range(self.experiment.evaluation.draws)
-        return [(strategy, draw) for strategy in self.experiment.transfer.strategies for draw in draws]
+    def _grid(self) -> list[tuple[str, int, int]]:
+        """What makes a GAN of the target, with every draw and every GAN seed."""
+        evaluation = self.experiment.evaluation
+        labels = [strategy.label for strategy in self.experiment.transfer.strategies]
+        if SCRATCH in evaluation.arms and self.experiment.target.has_labels:
+            labels.append(SCRATCH)
+        draws, seeds = range(evaluation.draws), range(evaluation.gan_seeds)
+        return [(label, draw, seed) for label in labels for draw in draws for seed in seeds]
+
+    def _strategy(self, label: str) -> StrategyConfig | None:
+        """The strategy of that label; None for `SCRATCH`, which has none."""
+        found = {strategy.label: strategy for strategy in self.experiment.transfer.strategies}
+        return None if label == SCRATCH else found[label]
+
+    @cached_property
+    def _pilots(self) -> Chain:
+        """The chain of the pilots: each strategy for fewer steps, one GAN a draw, and no selection of its images."""
+        transfer, evaluation, synthesis = (
+            self.experiment.transfer,
+            self.experiment.evaluation,
+            self.experiment.synthesis,
+        )
+        arms = tuple(arm for arm in evaluation.arms if arm != SCRATCH)
+        short = tuple(transfer.piloted(strategy) for strategy in transfer.strategies)
+        experiment = self.experiment.model_copy(
+            update={
+                "transfer": transfer.model_copy(update={"strategies": short, "pilot": None}),
+                "evaluation": evaluation.model_copy(update={"arms": arms, "gan_seeds": 1}),
+                "synthesis": synthesis.model_copy(update={"filter": ()}),
+            }
+        )
+
+        def on_progress(progress: Progress) -> None:
+            self.on_progress(replace(progress, task=f"pilots: {progress.task}"))
+
+        return replace(self, experiment=experiment, on_progress=on_progress)
 
     # Stages: how each is made.
 
@@ -246,87 +398,192 @@ class Chain:
         """Whether any strategy starts from the source GAN."""
         return any(strategy.uses_source_gan for strategy in self.experiment.transfer.strategies)
 
+    def pilot(self) -> Stage:
+        """Transfers every strategy for a share of its steps, and judges it on validation; `pilot.json` says how.
+
+        Raises:
+            InputError: the experiment has no pilot.
+        """
+        if self.pilot_key is None:
+            raise InputError(f"{self.experiment.name}: transfer.pilot is not set, so there is no pilot to judge")
+
+        def make(folder: Path) -> None:
+            from gtl_core.evaluation.pilot import judge_pilots
+
+            pilots = self._pilots
+            pilots.transferred_gans()
+            failures = pilots.failures()
+            synthetic: dict[str, list[Path]] = {}
+            if len(failures) < len(self.experiment.transfer.strategies):
+                pilots.synthetic_images()
+                synthetic = pilots.synthetic_folders()
+            judge_pilots(
+                self.experiment,
+                source=self.homes.data / self.experiment.source.dataset,
+                target=self.homes.data / self.experiment.target.dataset,
+                draws=self.load_draws(),
+                source_classifier=self.require("source_classifier").path / "classifier.safetensors",
+                synthetic=synthetic,
+                failures=failures,
+                folder=folder,
+                on_progress=self.on_progress,
+            )
+
+        return self._build("pilot", self.pilot_key, make)
+
+    def stopped(self) -> dict[str, str]:
+        """Strategies that were stopped after their pilot, with the reason."""
+        if self.pilot_key is None:
+            return {}
+        record = read_json(self.require("pilot").path / "pilot.json")
+        return {row["strategy"]: row["reason"] for row in record["strategies"] if row["reason"]}
+
     def transferred_gans(self) -> list[Stage]:
-        """Makes a GAN of the target for every draw by every strategy; a stage each."""
-        draws = self.require("draws").path
+        """Makes the GANs of the target: for every draw and GAN seed by every strategy, and without; a stage each."""
+        draws, stopped = self.require("draws").path, self.stopped()
         source_gan = self.require("source_gan").path / "gan.safetensors" if self.needs_source_gan else None
         source_classifier = self.require("source_classifier").path / "classifier.safetensors"
         cells = [
             {
                 "store": self.store,
-                "name": f"transferred_gan/{strategy.label}/draw-{draw}",
-                "key": self.transferred_key(strategy, draw),
+                "name": _gan_name(label, draw, seed),
+                "key": self.transferred_key(strategy, draw, seed),
                 "force": self.force,
                 "experiment": self.experiment,
                 "source": self.homes.data / self.experiment.source.dataset,
                 "target": self.homes.data / self.experiment.target.dataset,
                 "strategy": strategy,
-                "source_gan": source_gan if strategy.uses_source_gan else None,
-                "source_classifier": source_classifier if strategy.uses_source_classifier else None,
+                "source_gan": source_gan if strategy and strategy.uses_source_gan else None,
+                "source_classifier": source_classifier if strategy and strategy.uses_source_classifier else None,
                 "draw": draws / f"{draw}.json",
+                "gan_seed": seed,
             }
-            for strategy, draw in self._grid
+            for label, draw, seed in self._grid
+            if label not in stopped
+            for strategy in [self._strategy(label)]
         ]
         return self._run(transfer_cell, cells, "transferred_gans")
 
     def failures(self) -> dict[str, str]:
-        """Strategies whose training went wrong on a draw, with the reason; they are left out from there on."""
-        failures: dict[str, str] = {}
-        for strategy, draw in self._grid:
-            record = self.transferred(strategy.label, draw).path / FAILURE
+        """Strategies, or `SCRATCH`, that are left out, with the reason: stopped, or gone wrong on a draw."""
+        stopped = self.stopped()
+        failures = dict(stopped)
+        for label, draw, seed in self._grid:
+            if label in stopped:
+                continue
+            record = self.transferred(label, draw, seed).path / FAILURE
             if record.is_file():
-                failures.setdefault(strategy.label, f"{read_json(record)['reason']} (draw {draw})")
+                where = f"draw {draw}, seed {seed}" if seed else f"draw {draw}"
+                failures.setdefault(label, f"{read_json(record)['reason']} ({where})")
         return failures
 
     def synthetic_images(self) -> list[Stage]:
-        """Samples images from the GANs of every strategy that worked, and validates them; a stage each.
+        """Samples images from the GANs that worked, and validates them; a stage each.
 
         Raises:
-            GtlError: none worked.
+            GtlError: no strategy worked.
         """
         draws, failures = self.require("draws").path, self.failures()
-        if len(failures) == len(self.experiment.transfer.strategies):
+        if {strategy.label for strategy in self.experiment.transfer.strategies} <= failures.keys():
             reasons = "; ".join(f"{strategy}: {reason}" for strategy, reason in failures.items())
             raise GtlError(f"{self.experiment.name}: no strategy worked ({reasons}); name others or change settings")
         cells = [
             {
                 "store": self.store,
-                "name": f"synthetic_images/{strategy.label}/draw-{draw}",
-                "key": self.synthetic_key(strategy, draw),
+                "name": _images_name(label, draw, seed),
+                "key": self.synthetic_key(self._strategy(label), draw, seed),
                 "force": self.force,
                 "experiment": self.experiment,
                 "target": self.homes.data / self.experiment.target.dataset,
-                "gan": self.transferred(strategy.label, draw).path / "gan.safetensors",
+                "gan": self.transferred(label, draw, seed).path / "gan.safetensors",
+                "source_classifier": self.require("source_classifier").path / "classifier.safetensors",
                 "draw": draws / f"{draw}.json",
+                "gan_seed": seed,
             }
-            for strategy, draw in self._grid
-            if strategy.label not in failures
+            for label, draw, seed in self._grid
+            if label not in failures
         ]
         return self._run(synthesis_cell, cells, "synthetic_images")
 
-    def synthetic_folders(self) -> dict[str, list[Path]]:
-        """Folders of the synthetic sets: a list over the draws for each strategy that worked."""
-        folders: dict[str, list[Path]] = {}
+    def synthetic_folders(self, gan_seed: int = 0) -> dict[str, list[Path]]:
+        """Folders of the synthetic sets of one GAN seed: a list over the draws for each strategy that worked."""
+        made = self._made(self.synthetic)
+        return {label: [seeds[gan_seed] for seeds in made[label]] for label in made if label != SCRATCH}
+
+    def _made(self, stage: Callable[[str, int, int], Stage]) -> dict[str, list[list[Path]]]:
+        """Folders of stages by label, draw and GAN seed, of what worked."""
+        folders: dict[str, list[list[Path]]] = {}
         failures = self.failures()
-        for strategy, draw in self._grid:
-            if strategy.label not in failures:
-                name, key = f"synthetic_images/{strategy.label}/draw-{draw}", self.synthetic_key(strategy, draw)
-                folders.setdefault(strategy.label, []).append(self._found(name, key).path)
+        for label, draw, seed in self._grid:
+            if label not in failures:
+                of_draws = folders.setdefault(label, [])
+                if not seed:
+                    of_draws.append([])
+                of_draws[draw].append(stage(label, draw, seed).path)
         return folders
 
-    def adapted_classifiers(self) -> dict[str, list[Path]]:
-        """Classifiers that learned beside a generator: a list over the draws for each strategy that has them."""
-        draws = range(self.experiment.evaluation.draws)
+    def _adapted_classifiers(self) -> dict[str, list[list[Path]]]:
+        """Classifiers that learned beside a generator, by strategy, draw and GAN seed, where a strategy has them."""
         found = {
-            label: [self.transferred(label, draw).path / "classifier.safetensors" for draw in draws]
-            for label in self.synthetic_folders()
+            label: [[folder / "classifier.safetensors" for folder in folders] for folders in of_draws]
+            for label, of_draws in self._made(self.transferred).items()
         }
-        return {label: files for label, files in found.items() if all(file.is_file() for file in files)}
+        return {
+            label: of_draws
+            for label, of_draws in found.items()
+            if all(file.is_file() for files in of_draws for file in files)
+        }
 
-    def transferred(self, label: str, draw: int) -> Stage:
-        """The stage of the GAN that the strategy called `label` made for a draw."""
-        config = next(config for config in self.experiment.transfer.strategies if config.label == label)
-        return self._found(f"transferred_gan/{label}/draw-{draw}", self.transferred_key(config, draw))
+    def transferred(self, label: str, draw: int, gan_seed: int = 0) -> Stage:
+        """The stage of the GAN that the strategy called `label`, or `SCRATCH`, made for a draw."""
+        key = self.transferred_key(self._strategy(label), draw, gan_seed)
+        return self._found(_gan_name(label, draw, gan_seed), key)
+
+    def synthetic(self, label: str, draw: int, gan_seed: int = 0) -> Stage:
+        """The stage of the images that were sampled from that GAN."""
+        key = self.synthetic_key(self._strategy(label), draw, gan_seed)
+        return self._found(_images_name(label, draw, gan_seed), key)
+
+    def domain_gap(self) -> Stage:
+        """Measures how related source and target are, by what the first draw may see; the stage holds `gap.json`."""
+
+        def make(folder: Path) -> None:
+            from gtl_core.metrics.relatedness import NUMBERS, gap_of_draw
+
+            gap = gap_of_draw(
+                *self.sets,
+                self.load_draws()[0],
+                self.require("source_classifier").path / "classifier.safetensors",
+                size=self.experiment.image.size,
+                use_labels=self.experiment.target.has_labels,
+                seed=self.experiment.seed,
+            )
+            write_json(folder / NUMBERS, gap)
+
+        return self._build("domain_gap", self.domain_gap_key, make)
+
+    def synthetic_quality(self) -> Stage:
+        """Measures the synthetic images, those of each strategy's first GAN seed; no test image is looked at."""
+
+        def make(folder: Path) -> None:
+            from gtl_core.metrics.quality import measure
+
+            made = {label: [seeds[0] for seeds in draws] for label, draws in self._made(self.synthetic).items()}
+            gans = {label: [seeds[0] for seeds in draws] for label, draws in self._made(self.transferred).items()}
+            measure(
+                self.experiment,
+                source=self.homes.data / self.experiment.source.dataset,
+                target=self.homes.data / self.experiment.target.dataset,
+                draws=self.load_draws(),
+                source_classifier=self.require("source_classifier").path / "classifier.safetensors",
+                synthetic=made,
+                gans={label: [gan / "gan.safetensors" for gan in of_draws] for label, of_draws in gans.items()},
+                failures=self.failures(),
+                folder=folder,
+                on_progress=self.on_progress,
+            )
+
+        return self._build("synthetic_quality", self.quality_key, make)
 
     def evaluation(self) -> Stage:
         """Trains every arm on every draw, opens the test part once, and gives the verdict."""
@@ -340,8 +597,8 @@ class Chain:
                 target=self.homes.data / self.experiment.target.dataset,
                 draws=self.load_draws(),
                 source_classifier=self.require("source_classifier").path / "classifier.safetensors",
-                synthetic=self.synthetic_folders(),
-                adapted=self.adapted_classifiers(),
+                synthetic=self._made(self.synthetic),
+                adapted=self._adapted_classifiers(),
                 failures=self.failures(),
                 folder=folder,
                 on_progress=self.on_progress,
@@ -364,11 +621,15 @@ class Chain:
     @property
     def _keys(self) -> dict[str, str]:
         """Keys of the stages that are kept as one folder."""
+        pilot = {"pilot": self.pilot_key} if self.pilot_key else {}
         return {
+            **pilot,
             "data_validation": self.validation_key,
             "draws": self.draws_key,
             "source_gan": self.source_gan_key,
             "source_classifier": self.source_classifier_key,
+            "domain_gap": self.domain_gap_key,
+            "synthetic_quality": self.quality_key,
             "evaluation": self.evaluation_key,
             "registered_models": self.registration_key,
         }

@@ -7,7 +7,7 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -130,6 +130,7 @@ def judge(
     classes: Sequence[str],
     metric: Metric,
     min_gain: float,
+    memorisation: Mapping[str, Any] | None,
 ) -> GateResult:
     """Judges a new classifier, with the generator that follows it, against the champion.
 
@@ -142,6 +143,7 @@ def judge(
         classes: names of the classes.
         metric: what to compare.
         min_gain: how much higher the challenger's score must be than the champion's.
+        memorisation: what the screen found of the generator's strategy; None where nobody asks.
     """
     unlike = why_incomparable(champion, images, classes) if champion else ""
     compared = [champion] if champion and not unlike else []
@@ -152,6 +154,8 @@ def judge(
         if prediction.error
     ]
     problems += [unlike] if unlike else []
+    copying = why_it_copies(memorisation) if memorisation is not None else ""
+    problems += [f"{generator.name} {copying}"] if copying else []
     problems += [f"{champion.name} cannot be scored again: {p.error}" for p in old if p.error and champion]
     return decide(new, old[0] if old else None, problems, labels, classes, metric, min_gain)
 
@@ -206,6 +210,18 @@ def decide(
         improved=improved,
         worsened=worsened,
     )
+
+
+def why_it_copies(memorisation: Mapping[str, Any]) -> str:
+    """Why a generator may not pass that must not copy, with the number that says so; empty where it may.
+
+    Args:
+        memorisation: `memorisation` of a strategy in `quality.json`; one that was not measured is empty, and may not
+            pass.
+    """
+    if not memorisation:
+        return "was not screened for copies, and promotion.memorisation is screen; quality.json says why"
+    return f"copies its training images: {memorisation['sentence']}" if memorisation["screen"] == "copies" else ""
 
 
 def why_incomparable(champion: Candidate, images: np.ndarray, classes: Sequence[str]) -> str:

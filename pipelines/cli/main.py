@@ -13,7 +13,7 @@ import typer
 from typer.core import TyperGroup
 
 from gtl_core.errors import GtlError
-from pipelines.cli import data, doctor, lineage, models, run, synthesis, ui, validate
+from pipelines.cli import data, doctor, lineage, models, report, run, study, synthesis, ui, validate, verify
 from pipelines.cli.output import note
 
 _NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
@@ -42,6 +42,7 @@ The usual order:
   gtl data import NAME PATH   your source images, then your target images
   gtl data validate NAME      blank images, duplicates, leaks into the test part
   gtl run EXPERIMENT          experiments/EXPERIMENT.yaml, from data to models
+  gtl report EXPERIMENT       the verdict and everything behind it, on one page
   gtl models                  what is registered, and which is the champion
   gtl lineage MODEL@champion  what that model is made of
   gtl ui                      Dagster and MLflow in the browser
@@ -50,7 +51,7 @@ Exit codes:
   0  done
   1  unexpected failure
   2  bad input or configuration
-  3  the data failed validation
+  3  the data failed validation, or a folder is not as it was signed
   4  the gate refused
 
 Each command explains itself with --help; those that print a table take --json.
@@ -101,7 +102,11 @@ app.command("demo", rich_help_panel=START)(run.demo)
 app.command("run", rich_help_panel=START)(run.run)
 app.add_typer(data.app, name="data", rich_help_panel=DATA)
 app.command("export", rich_help_panel=DATA)(synthesis.export)
+app.command("verify", rich_help_panel=DATA)(verify.verify)
 app.command("models", rich_help_panel=RESULTS)(models.models)
+app.command("report", rich_help_panel=RESULTS)(report.report)
+app.command("compare", rich_help_panel=RESULTS)(report.compare)
+app.add_typer(study.app, name="study", rich_help_panel=RESULTS)
 app.command("lineage", rich_help_panel=RESULTS)(lineage.lineage)
 app.command("ui", rich_help_panel=RESULTS)(ui.ui)
 app.command("doctor", rich_help_panel=PROJECT)(doctor.doctor)

@@ -99,6 +99,8 @@ def _show(summary: dict[str, Any]) -> None:
     show_table(["arm", f"{verdict['metric']} %", "low", "high"], arms)
     for reason in dict.fromkeys(verdict["left_out"].values()):
         say(f"left out, {reason}: {', '.join(arm for arm, why in verdict['left_out'].items() if why == reason)}")
+    if summary["pilot"] and summary["pilot"]["note"]:
+        say(summary["pilot"]["note"])
     say()
     show_table(
         ["model", "version", "alias"],
@@ -110,4 +112,6 @@ def _show(summary: dict[str, Any]) -> None:
     say(
         f"{summary['seconds']:.0f} s, {reused} of {len(summary['stages'])} stages reused; pictures: {summary['folder']}"
     )
+    if summary["report"]:
+        say(f"report: {summary['report']}")
     note(f"go on with: gtl lineage {summary['models'][0]['name']}, gtl ui")

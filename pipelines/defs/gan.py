@@ -1,8 +1,12 @@
 """Assets of the generative part: source GAN, transferred GANs, synthetic images."""
 
+from collections.abc import Sequence
+from typing import Any
+
 import dagster as dg
 
 from gtl_core.files import read_json
+from gtl_core.store import Stage
 from pipelines.assets import asset_options
 from pipelines.recording import record_stages
 from pipelines.reporting import Reporter, curves, outcome, picture, table
@@ -24,9 +28,9 @@ def source_gan(context: dg.AssetExecutionContext, reporter: dg.ResourceParam[Rep
         return outcome([stage], {"samples": samples, "losses": losses, "steps": chain.experiment.gan.steps})
 
 
-@dg.asset(**asset_options("gan", {"torch"}, "transferred_gan", ["source_gan", "source_classifier", "draws"]))
+@dg.asset(**asset_options("gan", {"torch"}, "transferred_gan", ["source_gan", "source_classifier", "draws", "pilot"]))
 def transferred_gans(context: dg.AssetExecutionContext, reporter: dg.ResourceParam[Reporter]) -> dg.MaterializeResult:
-    """A GAN of the target for each draw by each strategy."""
+    """GANs of the target for each draw: by each strategy, and without the source where an arm wants that."""
     with running(context, reporter) as chain:
         stages = chain.transferred_gans()
         record_stages(chain, stages, context.run_id)
@@ -47,7 +51,7 @@ def transferred_gans(context: dg.AssetExecutionContext, reporter: dg.ResourcePar
             for stage in stages
             if stage.name.endswith("draw-0") and (stage.path / "curves.csv").is_file()
         }
-        failed = {f"{strategy} failed": reason for strategy, reason in failures.items()}
+        failed = {f"{strategy} is left out": reason for strategy, reason in failures.items()}
         return outcome(stages, {**samples, **losses, **failed, "gans": len(stages)})
 
 
@@ -70,7 +74,24 @@ def synthetic_images(context: dg.AssetExecutionContext, reporter: dg.ResourcePar
             {
                 "samples": samples,
                 "validation": validation,
+                **_selection(stages),
                 "sets": len(stages),
                 "images a class": chain.experiment.synthesis.per_class,
             },
         )
+
+
+def _selection(stages: Sequence[Stage]) -> dict[str, Any]:
+    """How many images each set's selection leaves out, and some of them; nothing where there is no selection."""
+    about = {stage.name: read_json(stage.path / "card.json").get("filter") for stage in stages}
+    rows = [
+        {"set": name, "kept": found["kept"], **found["dropped"], "kept whole": ", ".join(found["kept_whole"])}
+        for name, found in about.items()
+        if found
+    ]
+    shown = {"left out by the selection": table(rows)} if rows else {}
+    for stage in stages:
+        if (stage.path / "dropped.png").is_file():
+            meaning = f"Images of {stage.name} that the selection leaves out, a row for each reason"
+            return shown | {"left out": picture(stage.path / "dropped.png", meaning)}
+    return shown

@@ -9,7 +9,7 @@ from pipelines.reporting import Reporter, outcome, table
 from pipelines.runs import running
 
 
-@dg.asset(**asset_options("registry", {"mlflow"}, "registered_models", ["evaluation"]))
+@dg.asset(**asset_options("registry", {"mlflow"}, "registered_models", ["evaluation", "synthetic_quality"]))
 def registered_models(context: dg.AssetExecutionContext, reporter: dg.ResourceParam[Reporter]) -> dg.MaterializeResult:
     """The best classifier by validation and its generator, challengers or champions after the gate."""
     with running(context, reporter) as chain:

@@ -16,7 +16,7 @@ from gtl_core.errors import DataFailure, GateRefused, GtlError, InputError
 from gtl_core.homes import Homes
 from pipelines.cli.main import explain, invoke
 
-COMMANDS = ("demo", "run", "data", "export", "models", "lineage", "ui", "doctor")
+COMMANDS = ("demo", "run", "data", "export", "verify", "models", "report", "compare", "lineage", "ui", "doctor")
 
 
 def test_help_names_every_command_the_usual_order_and_the_exit_codes(gtl):

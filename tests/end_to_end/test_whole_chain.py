@@ -27,10 +27,14 @@ STAGES = [
     "draws",
     "source_gan",
     "source_classifier",
+    "domain_gap",
+    "pilot",
     "transferred_gans",
     "synthetic_images",
+    "synthetic_quality",
     "evaluation",
     "registered_models",
+    "report",
 ]
 
 
@@ -54,6 +58,20 @@ def test_a_run_ends_with_a_verdict_and_registered_models(first_run: Any) -> None
         ("gtl-tiny-classifier", "champion"),
         ("gtl-tiny-generator", "champion"),
     ]
+
+
+def test_the_report_lies_on_disk_and_beside_the_models(project: Project, first_run: Any) -> None:
+    page = Path(first_run["report"])
+    assert page.is_relative_to(project.root / "artifacts" / "tiny" / "report")
+    assert "<h2" in page.read_text()
+    sections = json.loads(page.with_suffix(".json").read_text())["sections"]
+    missing = {name for name, section in sections.items() if "missing" in section}
+    assert missing <= {"budgets", "groups"}
+    assert sections["verdict"]["numbers"]["difference"] == first_run["verdict"]["difference"]
+    logged = list((project.root / "mlruns" / "artifacts").rglob(f"{first_run['mlflow_run_id']}/artifacts/report.html"))
+    assert [path.read_bytes() for path in logged] == [page.read_bytes()]
+    told = project.json("report", "tiny")
+    assert told["report"] == str(page)
 
 
 def test_an_unchanged_experiment_reuses_every_stage(project: Project, first_run: Any) -> None:

@@ -24,11 +24,20 @@ ASSETS = {
     "data_validation": ("data", {"greatexpectations"}, {"source_images", "target_images"}, None),
     "draws": ("data", {"pandas"}, {"data_validation"}, None),
     "source_gan": ("gan", {"torch"}, {"data_validation"}, "training"),
-    "transferred_gans": ("gan", {"torch"}, {"source_gan", "source_classifier", "draws"}, "training"),
+    "pilot": ("gan", {"torch"}, {"source_gan", "source_classifier", "draws"}, "training"),
+    "transferred_gans": ("gan", {"torch"}, {"source_gan", "source_classifier", "draws", "pilot"}, "training"),
     "synthetic_images": ("gan", {"torch", "pandas"}, {"transferred_gans"}, "training"),
     "source_classifier": ("classifiers", {"torch"}, {"data_validation"}, "training"),
     "evaluation": ("classifiers", {"torch", "pandas"}, {"synthetic_images", "source_classifier", "draws"}, "training"),
-    "registered_models": ("registry", {"mlflow"}, {"evaluation"}, None),
+    "domain_gap": ("metrics", {"torch"}, {"source_classifier", "draws"}, "training"),
+    "synthetic_quality": (
+        "metrics",
+        {"torch", "pandas"},
+        {"synthetic_images", "source_classifier", "draws"},
+        "training",
+    ),
+    "registered_models": ("registry", {"mlflow"}, {"evaluation", "synthetic_quality"}, None),
+    "report": ("registry", {"html"}, {"registered_models", "domain_gap"}, None),
 }
 
 
@@ -87,10 +96,13 @@ def test_string_selections_work_beside_dvc() -> None:
     selection = dg.AssetSelection.from_string('key:"source_gan"+')
     assert {key.to_user_string() for key in selection.resolve(defs().resolve_asset_graph())} == {
         "source_gan",
+        "pilot",
         "transferred_gans",
         "synthetic_images",
+        "synthetic_quality",
         "evaluation",
         "registered_models",
+        "report",
     }
 
 

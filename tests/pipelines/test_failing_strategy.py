@@ -58,10 +58,15 @@ def test_the_others_go_on_and_the_verdict_says_why_one_was_left_out(homes: Homes
         chain = prepared(homes, WILD, "finetune")
         chain.synthetic_images()
         evaluation = chain.evaluation().path
+        quality = read_json(chain.synthetic_quality().path / "quality.json")
     assert [arm["arm"] for arm in read_json(evaluation / "arms.json")] == ["real", "best_plus_gan/finetune"]
     left_out = read_json(evaluation / "verdict.json")["left_out"]
     assert left_out.keys() == {"best_plus_gan/wild"}
     assert "draw 0" in left_out["best_plus_gan/wild"]
+    assert quality["strategies"].keys() == {"finetune"}
+    assert quality["missing"]["wild"].startswith("it made no images: ")
+    assert [row["step"] for row in quality["strategies"]["finetune"]["trajectory"]] == [0, 15, 30, 45, 60]
+    assert chain.synthetic_quality().reused
 
 
 def test_where_none_works_the_run_ends_with_every_reason(homes: Homes) -> None:

@@ -92,6 +92,23 @@ def test_the_evaluation_ends_with_a_verdict_over_the_few_labelled_test_images(ch
     assert np.array_equal(np.bincount(Predictions.load(folder).labels), expected)
 
 
+def test_synthetic_images_are_measured_without_a_label_of_the_target(chain: Chain) -> None:
+    quality = read_json(chain.synthetic_quality().path / "quality.json")
+    assert set(quality["missing"].values()) == {
+        "there are no labelled target images",
+        "no image of the target says which group it belongs to",
+    }
+    assert quality["strategies"]["translate"]["memorisation"]["exact_copies"] == 0
+
+
+def test_the_domain_gap_is_measured_by_looks_alone(chain: Chain) -> None:
+    gap = read_json(chain.domain_gap().path / "gap.json")
+    assert gap["light"] in ("green", "amber", "red")
+    assert gap["parts"]["labels"] is None
+    assert set(gap["missing"]) == {"leep", "logme", "h_score", "nearest_class"}
+    assert gap["what"] == "500 images of the source and 200 of the target's training part; no test image"
+
+
 def test_dagster_counts_images_without_label_in_a_row_of_their_own(chain: Chain) -> None:
     shown: Any = _describe(chain.sets[1]).metadata["images per class"]
     rows = {record.data["class"]: (record.data["train"], record.data["test"]) for record in shown.records}

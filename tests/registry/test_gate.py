@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gtl_core.registry.gate import GateResult, Prediction, decide
+from gtl_core.registry.gate import GateResult, Prediction, decide, why_it_copies
 
 CLASSES = ("a", "b")
 LABELS = np.array([0] * 8 + [1] * 2)
@@ -71,6 +71,15 @@ def test_a_model_that_did_not_predict_is_refused_whatever_the_champion_does():
     assert not result.passed
     assert result.reasons == ("it fails: boom",)
     assert result.challenger_score is None
+
+
+@pytest.mark.parametrize("screen", ["clear", "look"])
+def test_a_generator_that_does_not_copy_may_pass(screen: str):
+    assert why_it_copies({"screen": screen, "sentence": "membership AUC 0.69"}) == ""
+
+
+def test_a_generator_that_was_not_screened_may_not_pass_where_screening_is_asked_for():
+    assert "was not screened for copies, and promotion.memorisation is screen" in why_it_copies({})
 
 
 @given(
