@@ -185,13 +185,18 @@ def _asked_for(verdict: Verdict) -> str:
     return f" at all, but the {points} asked for are ruled out" if verdict.high < verdict.min_gain else f" by {points}"
 
 
+def _roughly(count: int) -> str:
+    """A count with two digits that say something: more would claim more than an estimate from few draws knows."""
+    return f"{float(f'{count:.1e}'):,.0f}"
+
+
 def _needed(verdict: Verdict) -> str:
     """What would have been enough, as a sentence that follows another; empty where the study was big enough."""
     wanted = max(verdict.min_gain, abs(verdict.difference))
     if verdict.detectable <= wanted or not round(1000 * wanted):
         return ""
-    draws = f"{verdict.needed_draws:,} draws" if verdict.needed_draws else ""
-    images = f"{verdict.needed_images:,} test images" if verdict.needed_images else ""
+    draws = f"{_roughly(verdict.needed_draws)} draws" if verdict.needed_draws else ""
+    images = f"{_roughly(verdict.needed_images)} test images" if verdict.needed_images else ""
     if not draws and not images:
         return f" Neither more draws nor more test images alone would be enough to show one of {100 * wanted:.1f}."
     alone = "" if draws and images else f"; more {'test images' if draws else 'draws'} alone would not be enough"

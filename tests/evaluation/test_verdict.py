@@ -116,7 +116,7 @@ def test_an_open_question_comes_with_what_would_have_been_enough():
     assert given.needed_draws is None or given.needed_draws > given.draws
     assert given.needed_images is None or given.needed_images > given.test_images
     assert f"could have shown a difference of {100 * given.detectable:.1f} points." in given.sentence
-    enough = replace(given, detectable=0.03, difference=0.004, needed_draws=12, needed_images=2400)
+    enough = replace(given, detectable=0.03, difference=0.004, needed_draws=12, needed_images=2417)
     assert sentence_of(enough).endswith("To show one of 0.4 takes about 12 draws or 2,400 test images.")
     draws_alone = sentence_of(replace(enough, needed_images=None))
     assert draws_alone.endswith("takes about 12 draws; more test images alone would not be enough.")
