@@ -35,10 +35,12 @@ lint: $(READY) ## ruff, mypy and the layers between rooms
 ui: $(READY) ## Open Dagster and MLflow together
 	$(BIN)/gtl ui
 
-bench: $(READY) ## Measure training, sampling and every strategy's step
+bench: $(READY) ## Measure training, sampling, every strategy's step, metrics and intervals
 	$(BIN)/python benchmarks/training.py
 	$(BIN)/python benchmarks/sampling.py
 	$(BIN)/python benchmarks/strategies.py
+	$(BIN)/python benchmarks/evaluation.py
+	$(BIN)/python benchmarks/coverage.py
 
 study: $(READY) ## Measure against the literature on MNIST and USPS, into docs/results.md: hours
 	$(BIN)/python -m benchmarks.study.run $(if $(DATA),--data $(DATA)) $(if $(CASES),--cases $(CASES))
