@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 
 import joblib
-import numpy as np
 import pytest
+from small_chain import as_experiment, project_of_digits
 
-from gtl_core.config import Experiment
-from gtl_core.data.image_set import ImageSet, ImageSetWriter
 from gtl_core.errors import GtlError
 from gtl_core.files import read_json
 from gtl_core.homes import Homes
@@ -21,30 +18,12 @@ WILD = {"name": "finetune", "alias": "wild", "learning_rate_generator": 1e30, "l
 
 @pytest.fixture
 def homes(tiny_digits: Path, tmp_path: Path) -> Homes:
-    found = Homes(tmp_path, *(tmp_path / name for name in ("data", "mlruns", "artifacts", "dagster", "experiments")))
-    shutil.copytree(tiny_digits, found.data / "tiny-digits")
-    digits = ImageSet.load(tiny_digits)
-    with ImageSetWriter(found.data / "turned", classes=digits.classes) as writer:
-        for row in digits.indices("train"):
-            writer.add(255 - np.array(digits.images[row]), label=int(digits.labels[row]), source_file=str(row))
-    return found
+    return project_of_digits(tmp_path, tiny_digits)
 
 
 def prepared(homes: Homes, *strategies: object) -> Chain:
     """A chain whose GANs have been transferred, as far as they could be."""
-    experiment = Experiment.model_validate(
-        {
-            "name": "failing",
-            "source": {"dataset": "turned"},
-            "target": {"dataset": "tiny-digits", "labelled_per_class": 3, "validation_per_class": 3},
-            "image": {"size": 16, "channels": 1},
-            "gan": {"width": 4, "latent": 8, "steps": 2, "batch": 16},
-            "transfer": {"strategies": list(strategies), "steps": 60},
-            "synthesis": {"per_class": 3},
-            "classifier": {"width": 4, "steps": 4, "source_steps": 8, "batch": 16},
-            "evaluation": {"arms": ["real", "best_plus_gan"], "draws": 2, "bootstrap": 100},
-        }
-    )
+    experiment = as_experiment(name="failing", transfer={"strategies": list(strategies), "steps": 60})
     chain = Chain(experiment, homes)
     chain.draws()
     chain.source_gan()

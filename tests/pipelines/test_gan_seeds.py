@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 from typing import Any
 
 import joblib
-import numpy as np
 import pytest
+from small_chain import add_negatives, as_experiment, project_of_digits
 
-from gtl_core.config import Experiment
-from gtl_core.data.image_set import ImageSet, ImageSetWriter
 from gtl_core.evaluation.held_out import Predictions
 from gtl_core.files import read_json
 from gtl_core.homes import Homes
@@ -22,31 +19,18 @@ from pipelines.stages import Chain
 
 @pytest.fixture(scope="module")
 def homes(tiny_digits: Path, tmp_path_factory: pytest.TempPathFactory) -> Homes:
-    root = tmp_path_factory.mktemp("project")
-    found = Homes(root, *(root / name for name in ("data", "mlruns", "artifacts", "dagster", "experiments")))
-    shutil.copytree(tiny_digits, found.data / "tiny-digits")
-    digits = ImageSet.load(tiny_digits)
-    for name, classes in (("turned", digits.classes), ("shapes", tuple("abcdefghij"))):
-        with ImageSetWriter(found.data / name, classes=classes) as writer:
-            for row in digits.indices("train"):
-                writer.add(255 - np.array(digits.images[row]), label=int(digits.labels[row]), source_file=str(row))
+    found = project_of_digits(tmp_path_factory.mktemp("project"), tiny_digits)
+    add_negatives(found, "shapes", tuple("abcdefghij"))
     return found
 
 
 def chain(homes: Homes, source: str = "turned", transfer: dict[str, Any] | None = None, **evaluation: Any) -> Chain:
-    arms = ["real", "scratch_gan", "best_plus_gan"]
-    experiment = Experiment.model_validate(
-        {
-            "name": "seeds",
-            "source": {"dataset": source},
-            "target": {"dataset": "tiny-digits", "labelled_per_class": 3, "validation_per_class": 3},
-            "image": {"size": 16, "channels": 1},
-            "gan": {"width": 4, "latent": 8, "steps": 8, "batch": 16},
-            "transfer": {"strategies": ["finetune"], "steps": 4, **(transfer or {})},
-            "synthesis": {"per_class": 3},
-            "classifier": {"width": 4, "steps": 4, "source_steps": 8, "batch": 16},
-            "evaluation": {"arms": arms, "draws": 2, "bootstrap": 100, **evaluation},
-        }
+    experiment = as_experiment(
+        name="seeds",
+        source={"dataset": source},
+        gan={"steps": 8},
+        transfer={"steps": 4, **(transfer or {})},
+        evaluation={"arms": ["real", "scratch_gan", "best_plus_gan"], **evaluation},
     )
     return Chain(experiment, homes)
 

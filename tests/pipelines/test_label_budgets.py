@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import joblib
-import numpy as np
 import pytest
+import yaml
+from small_chain import project_of_digits, small_experiment
 
 from gtl_core.config import Experiment
-from gtl_core.data.image_set import ImageSet, ImageSetWriter
 from gtl_core.errors import InputError
 from gtl_core.files import read_json
 from gtl_core.homes import Homes
@@ -19,30 +18,14 @@ from gtl_core.progress import Progress, silent
 from pipelines.budgets import run_budgets
 from pipelines.cli.main import invoke
 
-YAML = """
-name: budgeted
-source: {dataset: turned}
-target: {dataset: tiny-digits, labelled_per_class: 2, validation_per_class: 3}
-image: {size: 16, channels: 1}
-gan: {width: 4, latent: 8, steps: 2, batch: 16}
-transfer: {strategies: [finetune], steps: 2}
-synthesis: {per_class: 3}
-classifier: {width: 4, steps: 4, source_steps: 8, batch: 16}
-evaluation: {arms: [real, best_plus_gan], draws: 2, bootstrap: 100}
-"""
+BUDGETED = small_experiment(name="budgeted", target={"labelled_per_class": 2})
 
 
 @pytest.fixture(scope="module")
 def homes(tiny_digits: Path, tmp_path_factory: pytest.TempPathFactory) -> Homes:
-    root = tmp_path_factory.mktemp("budgets")
-    found = Homes(root, *(root / name for name in ("data", "mlruns", "artifacts", "dagster", "experiments")))
-    shutil.copytree(tiny_digits, found.data / "tiny-digits")
-    digits = ImageSet.load(tiny_digits)
-    with ImageSetWriter(found.data / "turned", classes=digits.classes) as writer:
-        for row in digits.indices("train"):
-            writer.add(255 - np.array(digits.images[row]), label=int(digits.labels[row]), source_file=str(row))
+    found = project_of_digits(tmp_path_factory.mktemp("budgets"), tiny_digits)
     found.experiments.mkdir()
-    (found.experiments / "budgeted.yaml").write_text(YAML)
+    (found.experiments / "budgeted.yaml").write_text(yaml.safe_dump(BUDGETED))
     return found
 
 
@@ -56,9 +39,7 @@ def located(homes: Homes, monkeypatch: pytest.MonkeyPatch) -> Iterator[Homes]:
 
 
 def experiment() -> Experiment:
-    from yaml import safe_load
-
-    return Experiment.model_validate(safe_load(YAML))
+    return Experiment.model_validate(BUDGETED)
 
 
 def test_what_does_not_depend_on_the_count_is_made_once_and_nothing_twice(located: Homes):

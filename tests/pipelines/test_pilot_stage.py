@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 from typing import Any
 
 import joblib
-import numpy as np
 import pytest
+from small_chain import as_experiment, project_of_digits
 
-from gtl_core.config import Experiment
-from gtl_core.data.image_set import ImageSet, ImageSetWriter
 from gtl_core.errors import InputError
 from gtl_core.files import read_json, write_json
 from gtl_core.homes import Homes
@@ -24,30 +21,16 @@ REASON = "stopped after its pilot: −8.1 points on validation (−12.0 to −4.
 
 @pytest.fixture(scope="module")
 def homes(tiny_digits: Path, tmp_path_factory: pytest.TempPathFactory) -> Homes:
-    root = tmp_path_factory.mktemp("project")
-    found = Homes(root, *(root / name for name in ("data", "mlruns", "artifacts", "dagster", "experiments")))
-    shutil.copytree(tiny_digits, found.data / "tiny-digits")
-    digits = ImageSet.load(tiny_digits)
-    with ImageSetWriter(found.data / "turned", classes=digits.classes) as writer:
-        for row in digits.indices("train"):
-            writer.add(255 - np.array(digits.images[row]), label=int(digits.labels[row]), source_file=str(row))
-    return found
+    return project_of_digits(tmp_path_factory.mktemp("project"), tiny_digits)
 
 
 def chain(homes: Homes, pilot: float | None, strategies: list[Any], rules: tuple[str, ...] = ()) -> Chain:
     arms = ["source_finetuned", "best_plus_gan", *(["filtered_plus_gan"] if rules else [])]
-    experiment = Experiment.model_validate(
-        {
-            "name": "piloted",
-            "source": {"dataset": "turned"},
-            "target": {"dataset": "tiny-digits", "labelled_per_class": 3, "validation_per_class": 3},
-            "image": {"size": 16, "channels": 1},
-            "gan": {"width": 4, "latent": 8, "steps": 2, "batch": 16},
-            "transfer": {"strategies": strategies, "steps": 20, "pilot": pilot},
-            "synthesis": {"per_class": 3, "filter": list(rules)},
-            "classifier": {"width": 4, "steps": 4, "source_steps": 8, "batch": 16},
-            "evaluation": {"arms": arms, "draws": 2, "bootstrap": 100},
-        }
+    experiment = as_experiment(
+        name="piloted",
+        transfer={"strategies": strategies, "steps": 20, "pilot": pilot},
+        synthesis={"filter": list(rules)},
+        evaluation={"arms": arms},
     )
     made = Chain(experiment, homes)
     made.draws()
