@@ -23,7 +23,7 @@ from gtl_core.evaluation.report.contents import SECTIONS
 from gtl_core.evaluation.report.elements import element, table
 from gtl_core.evaluation.report.making import write_report
 from gtl_core.evaluation.report.pictures import strip
-from gtl_core.evaluation.report.scales import logarithmic, straight
+from gtl_core.evaluation.report.scales import decades, logarithmic, straight
 from gtl_core.evaluation.report.words import number, p_value, percent, points
 from gtl_core.files import read_json, write_json
 
@@ -278,6 +278,14 @@ def test_a_logarithmic_axis_has_equal_steps_for_equal_factors() -> None:
     axis = logarithmic([1.0, 10.0, 100.0])
     steps = np.diff([axis.share(value) for value in (1.0, 10.0, 100.0)])
     assert steps[0] == pytest.approx(steps[1])
+
+
+def test_an_axis_of_decades_marks_the_powers_of_ten_among_its_values() -> None:
+    axis = decades([0.9, 750.0])
+    assert axis.labels == ("1", "10", "100")
+    assert axis.share(0.9) > 0.0
+    assert axis.share(750.0) < 1.0
+    assert axis.share(100.0) - axis.share(10.0) == pytest.approx(axis.share(10.0) - axis.share(1.0))
 
 
 def test_a_row_draws_its_value_where_the_axis_has_it() -> None:

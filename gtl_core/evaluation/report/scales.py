@@ -82,6 +82,13 @@ def logarithmic(values: Sequence[float], *, title: str = "") -> Axis:
     return Axis(low, high, ticks, tuple(f"{tick:g}" for tick in ticks), title, logarithmic=True)
 
 
+def decades(values: Sequence[float], *, title: str = "") -> Axis:
+    """A logarithmic axis over positive values, with a tick at each power of ten among them."""
+    low, high = min(values) / 1.15, max(values) * 1.15
+    ticks = tuple(10.0**power for power in range(math.ceil(math.log10(low)), math.floor(math.log10(high)) + 1))
+    return Axis(low, high, ticks, tuple(f"{tick:,g}" for tick in ticks), title, logarithmic=True)
+
+
 def _step(rough: float) -> float:
     """The round step (1, 2 or 5 times a power of ten) that is nearest to a rough one by its factor."""
     power = 10.0 ** math.floor(math.log10(rough))

@@ -8,7 +8,7 @@ from gtl_core.evaluation.report.charts.curves import Curve, curve_chart
 from gtl_core.evaluation.report.charts.marks import HUES, Mark
 from gtl_core.evaluation.report.elements import details, element, joined, table
 from gtl_core.evaluation.report.inputs import Inputs, Missing
-from gtl_core.evaluation.report.scales import straight
+from gtl_core.evaluation.report.scales import decades, straight
 from gtl_core.evaluation.report.section import Section
 from gtl_core.evaluation.report.words import number, percent
 
@@ -17,6 +17,9 @@ _PANELS = (
     ("coverage", "coverage, percent", 100.0),
     ("usefulness", "usefulness, percent", 100.0),
 )
+
+_WIDE = 100.0
+"""Where the biggest value is so many times the smallest, most of a straight axis would be empty."""
 
 
 def build(inputs: Inputs) -> Section:
@@ -72,7 +75,10 @@ def _panel(tracks: dict[str, list[dict[str, Any]]], name: str, title: str, facto
     ]
     curves = [curve for curve in curves if curve.points]
     x = straight([step for curve in curves for step, _ in curve.points], title="steps of training", count=4, floor=0.0)
-    y = straight([mark.value for curve in curves for _, mark in curve.points], title=title, floor=0.0)
+    values = [mark.value for curve in curves for _, mark in curve.points]
+    wide = min(values) > 0 and max(values) > _WIDE * min(values)
+    title = f"{title.removesuffix(')')}, logarithmic)" if wide else title
+    y = decades(values, title=title) if wide else straight(values, title=title, floor=0.0)
     told = "; ".join(
         f"{curve.name}: {number(curve.points[0][1].value)} at step {curve.points[0][0]:,.0f}, "
         f"{number(curve.points[-1][1].value)} at step {curve.points[-1][0]:,.0f}"
