@@ -8,14 +8,14 @@ from gtl_core.config.experiment import (
     Experiment,
     FilterRule,
     ImageConfig,
-    Metric,
-    PromotionConfig,
     SourceConfig,
     SynthesisConfig,
     TargetConfig,
 )
 from gtl_core.config.gan import GanConfig
+from gtl_core.config.promotion import LimitsConfig, Metric, PromotionConfig
 from gtl_core.config.reading import load_experiment
+from gtl_core.config.retraining import DriftConfig, RetrainConfig, ScheduleConfig
 from gtl_core.config.strategies import (
     ContrastConfig,
     CorrespondenceConfig,
@@ -44,6 +44,7 @@ __all__ = [
     "ContrastConfig",
     "CorrespondenceConfig",
     "CycleConfig",
+    "DriftConfig",
     "EvaluationConfig",
     "EwcConfig",
     "Experiment",
@@ -54,10 +55,13 @@ __all__ = [
     "GanConfig",
     "ImageConfig",
     "L2SpConfig",
+    "LimitsConfig",
     "Metric",
     "MineConfig",
     "PromotionConfig",
+    "RetrainConfig",
     "ScaleShiftConfig",
+    "ScheduleConfig",
     "SemiSupervisedConfig",
     "SingularValuesConfig",
     "Slug",

@@ -18,6 +18,6 @@ Weight = Annotated[float, Field(ge=0.0)]
 
 
 class Strict(BaseModel):
-    """Unknown keys and wrong types are refused; values never change after reading."""
+    """Unknown keys, wrong types, infinities and NaN are refused; values never change after reading."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)

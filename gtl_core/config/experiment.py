@@ -8,6 +8,8 @@ from pydantic import Field, field_validator, model_validator
 
 from gtl_core.config.base import Positive, Slug, Strict
 from gtl_core.config.gan import GanConfig
+from gtl_core.config.promotion import PromotionConfig
+from gtl_core.config.retraining import DriftConfig, RetrainConfig, ScheduleConfig, as_schedule
 from gtl_core.config.strategies import SemiSupervisedConfig, TransferConfig, TranslationConfig
 
 ArmName = Literal[
@@ -27,8 +29,6 @@ ArmName = Literal[
     "adapted",
     "synthetic_only",
 ]
-
-Metric = Literal["balanced_accuracy", "accuracy"]
 
 FilterRule = Literal["agreement", "density", "copies"]
 
@@ -150,16 +150,6 @@ class EvaluationConfig(Strict):
         return self
 
 
-class PromotionConfig(Strict):
-    """What a new model must show before it replaces the champion."""
-
-    metric: Metric = "balanced_accuracy"
-    min_gain: float = Field(default=0.0, ge=-1.0, le=1.0)
-    approval: Literal["automatic", "manual"] = "manual"
-    memorisation: Literal["screen", "ignore"] = "ignore"
-    """With screen, a model whose generator is said to copy its training images is refused."""
-
-
 class Experiment(Strict):
     """One experiment file, whole."""
 
@@ -175,6 +165,14 @@ class Experiment(Strict):
     classifier: ClassifierConfig = ClassifierConfig()
     evaluation: EvaluationConfig = EvaluationConfig()
     promotion: PromotionConfig = PromotionConfig()
+    schedule: ScheduleConfig | None = None
+    retrain: RetrainConfig = RetrainConfig()
+    drift: DriftConfig | None = None
+
+    @field_validator("schedule", mode="before")
+    @classmethod
+    def _cron_alone(cls, value: Any) -> Any:
+        return as_schedule(value)
 
     @model_validator(mode="after")
     def _consistent(self) -> Experiment:
