@@ -1,12 +1,12 @@
-"""The gate: a challenger must load and predict elsewhere, and be better than the champion on today's test images."""
+"""The gate: a challenger must load and predict elsewhere, keep its limits, and be better than the champion today."""
 
 from __future__ import annotations
 
-import json
 import os
 import subprocess
 import sys
 import tempfile
+import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -14,12 +14,21 @@ from typing import Any, Literal
 
 import numpy as np
 
-from gtl_core.config import Metric
-from gtl_core.files import write_json
+from gtl_core.config import Metric, PromotionConfig
+from gtl_core.evaluation.report.words import listed
+from gtl_core.evaluation.scores import image_weights
+from gtl_core.files import read_json, write_json
+from gtl_core.registry.gain import Gain, paired_gain
+from gtl_core.registry.limits import copying, limit_rules
+from gtl_core.registry.rules import ROUNDING, Rule
 
 _TIMEOUT_SECONDS = 600
-_ROUNDING = 1e-9
-"""Scores are sums of floating-point weights: 0.3 − 0.2 is a hair less than 0.1."""
+_ERROR_CHARACTERS = 400
+"""Of why a model failed: enough to know, and little enough for a line that stands beside others."""
+
+_NOT_HANDED_ON = ("PYTHON", "MLFLOW_", "GTL_")
+"""What the names of environment variables begin with that a fresh process does without: it must find no project of
+its own accord, and needs no address or password."""
 
 _SCRIPT = Path(__file__).with_name("fresh_process.py")
 
@@ -31,26 +40,33 @@ class GateResult:
     Attributes:
         passed: whether the challenger may become champion.
         reasons: one line each; why it was refused, or what it was compared with.
+        rules: every rule that was looked at, kept or broken.
         metric: what the scores measure.
         min_gain: how much better the challenger had to be.
         challenger_score: its score on the test images; None where it did not predict.
         champion_score: the champion's on the same images; None where there is none or it cannot be compared.
+        gain_low: lower end of the interval of the challenger's gain; None without a champion's score, and where no
+            interval is asked for.
+        gain_high: upper end.
         improved: test images that the challenger alone recognised; None as for the champion's score.
         worsened: test images that the champion alone recognised; None as for the champion's score.
     """
 
     passed: bool
     reasons: tuple[str, ...]
+    rules: tuple[Rule, ...]
     metric: Metric
     min_gain: float
     challenger_score: float | None = None
     champion_score: float | None = None
+    gain_low: float | None = None
+    gain_high: float | None = None
     improved: int | None = None
     worsened: int | None = None
 
     def to_json(self) -> dict[str, Any]:
         """The result as a JSON object."""
-        return {**asdict(self), "reasons": list(self.reasons)}
+        return {**asdict(self), "reasons": list(self.reasons), "rules": [asdict(rule) for rule in self.rules]}
 
 
 @dataclass(frozen=True)
@@ -82,20 +98,31 @@ class Prediction:
         values: probabilities float32 (N, K) of a classifier, images uint8 (K, C, S, S) of a generator; None where it
             failed.
         columns: what the K columns of probabilities are called.
+        milliseconds: of a classifier's prediction of one image; None where it was not timed.
+        machine: what it was timed on.
         error: why it failed; empty where it did not.
     """
 
     values: np.ndarray | None = None
     columns: tuple[str, ...] = ()
+    milliseconds: float | None = None
+    machine: str = ""
     error: str = ""
 
+    def of(self, classes: Sequence[str]) -> np.ndarray | None:
+        """Probabilities float32 (N, K) in the order of these classes, whatever the model's own; None as `values`."""
+        return None if self.values is None else self.values[:, [self.columns.index(f"p({name})") for name in classes]]
 
-def predict_elsewhere(candidates: Sequence[Candidate], images: np.ndarray) -> list[Prediction]:
+
+def predict_elsewhere(
+    candidates: Sequence[Candidate], images: np.ndarray, *, timed: Candidate | None = None
+) -> list[Prediction]:
     """Loads candidates in one fresh process that cannot import this project, and lets each of them predict.
 
     Args:
         candidates: models to try; generators draw one image of every class that they know.
         images: uint8 (N, C, H, W), what classifiers are given, each in its own size.
+        timed: the classifier among them whose prediction of one image is timed, if any.
 
     Returns:
         One prediction a candidate, in order.
@@ -104,20 +131,24 @@ def predict_elsewhere(candidates: Sequence[Candidate], images: np.ndarray) -> li
 
     with tempfile.TemporaryDirectory(prefix="gtl-gate-") as name:
         folder = Path(name)
-        jobs: list[dict[str, str]] = []
+        jobs: list[dict[str, Any]] = []
+        expected = []
         for candidate in candidates:
             about = candidate.about()
             if candidate.kind == "classifier":
                 inputs = folder / f"images-{about['size']}.npy"
                 if not inputs.exists():
                     np.save(inputs, np.ascontiguousarray(fitted(images, about["size"])), allow_pickle=False)
+                expected.append(len(images))
             else:
                 inputs = folder / f"labels-{len(jobs)}.json"
                 write_json(inputs, about["classes"])
-            jobs.append({"model": str(candidate.folder), "inputs": str(inputs), "kind": candidate.kind})
+                expected.append(len(about["classes"]))
+            job = {"model": str(candidate.folder), "inputs": str(inputs), "kind": candidate.kind}
+            jobs.append({**job, "timed": candidate == timed})
         write_json(folder / "jobs.json", jobs)
         ended = _run(folder)
-        return [_prediction(folder, index, ended) for index in range(len(jobs))]
+        return [_prediction(folder, index, rows, ended) for index, rows in enumerate(expected)]
 
 
 def judge(
@@ -127,9 +158,9 @@ def judge(
     champion: Candidate | None,
     images: np.ndarray,
     labels: np.ndarray,
+    groups: np.ndarray,
     classes: Sequence[str],
-    metric: Metric,
-    min_gain: float,
+    promotion: PromotionConfig,
     memorisation: Mapping[str, Any] | None,
 ) -> GateResult:
     """Judges a new classifier, with the generator that follows it, against the champion.
@@ -140,88 +171,115 @@ def judge(
         champion: the champion's classifier as the registry has it, or None where there is none yet.
         images: uint8 (N, C, H, W), today's test images.
         labels: int64 (N,), their classes.
+        groups: str (N,), what each image belongs to; empty where that is not known.
         classes: names of the classes.
-        metric: what to compare.
-        min_gain: how much higher the challenger's score must be than the champion's.
-        memorisation: what the screen found of the generator's strategy; None where nobody asks.
+        promotion: the rules.
+        memorisation: what was measured of the generator's strategy, empty where it could not be measured; None where
+            `promotion` does not ask.
     """
     unlike = why_incomparable(champion, images, classes) if champion else ""
     compared = [champion] if champion and not unlike else []
-    new, drawn, *old = predict_elsewhere([challenger, generator, *compared], images)
-    problems = [
-        f"{candidate.name} does not load and predict in a fresh process: {prediction.error}"
-        for candidate, prediction in ((challenger, new), (generator, drawn))
-        if prediction.error
-    ]
-    problems += [unlike] if unlike else []
-    copying = why_it_copies(memorisation) if memorisation is not None else ""
-    problems += [f"{generator.name} {copying}"] if copying else []
-    problems += [f"{champion.name} cannot be scored again: {p.error}" for p in old if p.error and champion]
-    return decide(new, old[0] if old else None, problems, labels, classes, metric, min_gain)
+    timed = challenger if promotion.limits.latency_ms is not None else None
+    new, drawn, *old = predict_elsewhere([challenger, generator, *compared], images, timed=timed)
+    if champion and old and old[0].error:
+        unlike = f"{champion.name} cannot be scored again: {old[0].error}"
+    rules = [loads("classifier_loads", challenger, new), loads("generator_loads", generator, drawn)]
+    if promotion.memorisation == "screen":
+        rules.append(copying(generator.name, memorisation or {}))
+    rules += limit_rules(
+        promotion.limits,
+        labels=labels,
+        probabilities=new.of(classes),
+        classes=classes,
+        memorisation=memorisation or {},
+        milliseconds=new.milliseconds,
+        machine=new.machine,
+        size=sum(path.stat().st_size for path in challenger.folder.rglob("*") if path.is_file()),
+    )
+    return decide(new.of(classes), old[0].of(classes) if old else None, unlike, rules, labels, groups, promotion)
+
+
+def loads(name: str, candidate: Candidate, prediction: Prediction) -> Rule:
+    """That a model must load and predict in a fresh process."""
+    does = "loads and predicts" if not prediction.error else "does not load and predict"
+    said = f"{candidate.name} {does} in a fresh process"
+    return Rule(name, not prediction.error, None, None, f"{said}: {prediction.error}" if prediction.error else said)
 
 
 def decide(
-    new: Prediction,
-    old: Prediction | None,
-    problems: Sequence[str],
+    new: np.ndarray | None,
+    old: np.ndarray | None,
+    unlike: str,
+    rules: Sequence[Rule],
     labels: np.ndarray,
-    classes: Sequence[str],
-    metric: Metric,
-    min_gain: float,
+    groups: np.ndarray,
+    promotion: PromotionConfig,
 ) -> GateResult:
-    """Compares the predictions of challenger and champion on the same images.
+    """Adds the rule of the gain to those that have been looked at already, and sums up.
 
     Args:
-        new: the challenger's.
-        old: the champion's; None where there is none or it cannot be compared.
-        problems: what has been found against the challenger already.
-        labels: int64 (N,).
-        classes: names of the classes.
-        metric: what to compare.
-        min_gain: how much higher the challenger's score must be.
+        new: what the challenger predicts, probabilities float (N, K); None where it failed.
+        old: what the champion predicts of the same images; None where there is none or it cannot be compared.
+        unlike: why the champion cannot be compared; empty where it can, or where there is none.
+        rules: the other rules.
+        labels: int (N,).
+        groups: str (N,), empty where unknown.
+        promotion: metric, least gain and interval.
     """
-    from gtl_core.evaluation.scores import image_weights
-
+    metric = promotion.metric
     weights = image_weights(labels, metric)
-    mine = None if new.values is None else _hits(new.values, new.columns, labels, classes)
-    theirs = None if old is None or old.values is None else _hits(old.values, old.columns, labels, classes)
+    mine = None if new is None else new.argmax(axis=1) == labels
+    theirs = None if old is None else old.argmax(axis=1) == labels
     score = None if mine is None else float(weights[mine].sum())
     bar = None if theirs is None else float(weights[theirs].sum())
-    reasons = list(problems)
-    if score is not None and bar is not None and score - bar < min_gain - _ROUNDING:
-        reasons.append(
-            f"{metric} {score:.4f} against the champion's {bar:.4f}: a gain of {score - bar:+.4f} where at least "
-            f"{min_gain:+.4f} is asked for"
-        )
-    passed = not reasons
-    if passed:
-        against = "there is no champion yet" if bar is None else f"the champion has {bar:.4f}"
-        reasons.append(f"{metric} {score:.4f} on {len(labels)} test images; {against}")
-    improved = worsened = None
+    gain = improved = worsened = None
     if mine is not None and theirs is not None:
         improved, worsened = int((mine & ~theirs).sum()), int((theirs & ~mine).sum())
+        if promotion.interval is not None:
+            gain = paired_gain(mine, theirs, labels, groups, metric, promotion.interval)
+    found = (*rules, _gain_rule(score, bar, gain, unlike, len(labels), promotion))
+    passed = all(rule.passed for rule in found)
     return GateResult(
         passed=passed,
-        reasons=tuple(reasons),
+        reasons=tuple(rule.sentence for rule in found if not rule.passed) if not passed else (found[-1].sentence,),
+        rules=found,
         metric=metric,
-        min_gain=min_gain,
+        min_gain=promotion.min_gain,
         challenger_score=score,
         champion_score=bar,
+        gain_low=gain.low if gain else None,
+        gain_high=gain.high if gain else None,
         improved=improved,
         worsened=worsened,
     )
 
 
-def why_it_copies(memorisation: Mapping[str, Any]) -> str:
-    """Why a generator may not pass that must not copy, with the number that says so; empty where it may.
+def _gain_rule(
+    score: float | None, bar: float | None, gain: Gain | None, unlike: str, images: int, promotion: PromotionConfig
+) -> Rule:
+    """That the gain, or the lower end of its interval where the experiment asks for one, must reach the least gain."""
+    metric, limit = promotion.metric, promotion.min_gain
+    if unlike or score is None:
+        return Rule("gain", False, None, limit, unlike or "the gain was not measured, because there is no prediction")
+    if bar is None:
+        said = f"{metric} {score:.4f} on {images:,} test images; there is no champion yet"
+        return Rule("gain", True, None, limit, said)
+    value = gain.low if gain else score - bar
+    found = f"a gain of {score - bar:+.4f}{_interval(gain, images, promotion)}"
+    if value >= limit - ROUNDING:
+        said = f"{metric} {score:.4f} on {images:,} test images; the champion has {bar:.4f}, {found}"
+        return Rule("gain", True, value, limit, said)
+    asked = f"whose lower end must reach {limit:+.4f}" if gain else f"where at least {limit:+.4f} is asked for"
+    said = f"{metric} {score:.4f} against the champion's {bar:.4f}: {found} {asked}; {limit - value:.4f} is missing"
+    return Rule("gain", False, value, limit, said)
 
-    Args:
-        memorisation: `memorisation` of a strategy in `quality.json`; one that was not measured is empty, and may not
-            pass.
-    """
-    if not memorisation:
-        return "was not screened for copies, and promotion.memorisation is screen; quality.json says why"
-    return f"copies its training images: {memorisation['sentence']}" if memorisation["screen"] == "copies" else ""
+
+def _interval(gain: Gain | None, images: int, promotion: PromotionConfig) -> str:
+    """The interval in brackets, where there is one."""
+    if gain is None or promotion.interval is None:
+        return ""
+    grouped = f", the {images:,} images being of {gain.units:,} groups" if gain.units < images else ""
+    return f" ({100 * promotion.interval:.4g} % interval {gain.low:+.4f} to {gain.high:+.4f}{grouped})"
 
 
 def why_incomparable(champion: Candidate, images: np.ndarray, classes: Sequence[str]) -> str:
@@ -231,10 +289,18 @@ def why_incomparable(champion: Candidate, images: np.ndarray, classes: Sequence[
             f"{champion.name} cannot be scored again: its files are not at {champion.folder}; restore them, or take "
             "the champion alias away to start anew"
         )
-    about = champion.about()
+    try:
+        about = champion.about()
+    except Exception as error:  # noqa: BLE001 - a damaged file fails in any way
+        return f"{champion.name} cannot be scored again: its MLmodel cannot be read: {_short(str(error))}"
+    if not {"classes", "size", "channels"} <= about.keys():
+        return (
+            f"{champion.name} cannot be scored again: it was not packaged by gtl; take the champion alias away to "
+            "start anew"
+        )
     if set(about["classes"]) != set(classes):
         return (
-            f"{champion.name} knows the classes {', '.join(about['classes'])} and today's are {', '.join(classes)}: "
+            f"{champion.name} knows the classes {listed(about['classes'])} and today's are {listed(classes)}: "
             "they cannot be compared; take the champion alias away to start anew"
         )
     if about["channels"] != images.shape[1]:
@@ -245,16 +311,9 @@ def why_incomparable(champion: Candidate, images: np.ndarray, classes: Sequence[
     return ""
 
 
-def _hits(values: np.ndarray, columns: Sequence[str], labels: np.ndarray, classes: Sequence[str]) -> np.ndarray:
-    """Which images got their own class, bool (N,), whatever the order of the model's columns."""
-    order = [list(columns).index(f"p({name})") for name in classes]
-    hits: np.ndarray = values[:, order].argmax(axis=1) == labels
-    return hits
-
-
 def _run(folder: Path) -> str:
     """Runs the script on a folder of jobs; gives why it ended badly, or an empty text."""
-    environment = {name: value for name, value in os.environ.items() if not name.startswith(("PYTHON", "MLFLOW_"))}
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(_NOT_HANDED_ON)}
     command = [sys.executable, "-I", "-B", str(_SCRIPT), str(folder)]
     try:
         ended = subprocess.run(
@@ -272,15 +331,22 @@ def _run(folder: Path) -> str:
     return f"exit code {ended.returncode}: {lines[-1] if lines else 'no message'}" if ended.returncode else ""
 
 
-def _prediction(folder: Path, index: int, ended: str) -> Prediction:
-    """What job number `index` left in the folder."""
-    values, columns, error = (folder / f"{index}{suffix}" for suffix in (".npy", ".json", ".error"))
+def _prediction(folder: Path, index: int, rows: int, ended: str) -> Prediction:
+    """What job number `index`, which was given `rows` images or class names, left in the folder."""
+    values, about, error = (folder / f"{index}{suffix}" for suffix in (".npy", ".json", ".error"))
     if error.exists():
-        return Prediction(error=error.read_text(encoding="utf-8"))
+        return Prediction(error=_short(error.read_text(encoding="utf-8")))
     if not values.exists():
-        return Prediction(error=ended or "it gave nothing")
-    names = tuple(json.loads(columns.read_text(encoding="utf-8"))) if columns.exists() else ()
-    array = np.load(values, allow_pickle=False)
-    if array.dtype.kind == "f" and not np.isfinite(array).all():
-        return Prediction(error="it gave numbers that are not finite")
-    return Prediction(array, names)
+        return Prediction(error=_short(ended or "it gave nothing"))
+    given = np.load(values, allow_pickle=False)
+    if len(given) != rows:
+        return Prediction(error=f"it gave {len(given)} predictions for {rows} inputs")
+    if not np.isfinite(given).all():
+        return Prediction(error="it gave values that are no numbers")
+    told = read_json(about) if about.exists() else {"columns": []}
+    return Prediction(given, tuple(told["columns"]), told.get("milliseconds"), told.get("machine", ""))
+
+
+def _short(error: str) -> str:
+    """An error in one line of bounded length."""
+    return textwrap.shorten(error, _ERROR_CHARACTERS, placeholder=" …")
