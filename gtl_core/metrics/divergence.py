@@ -13,8 +13,8 @@ Labels = npt.NDArray[np.int64]
 FOLDS = 5
 
 
-def domain_hits(x: Rows, y: Rows, *, seed: int) -> npt.NDArray[np.bool_]:
-    """Whether a linear classifier tells from which sample each row is, by a fold that it has not learned from.
+def domain_scores(x: Rows, y: Rows, *, seed: int) -> npt.NDArray[np.float64]:
+    """How surely a linear classifier takes each row for one of `y`, by a fold that it has not learned from.
 
     Args:
         x: floating (N, F), at least `FOLDS` rows.
@@ -22,7 +22,7 @@ def domain_hits(x: Rows, y: Rows, *, seed: int) -> npt.NDArray[np.bool_]:
         seed: of the folds.
 
     Returns:
-        bool (N + M,), those of `x` first.
+        Probabilities float64 (N + M,), those of `x` first.
 
     Raises:
         InputError: a sample has fewer rows than there are folds.
@@ -37,7 +37,24 @@ def domain_hits(x: Rows, y: Rows, *, seed: int) -> npt.NDArray[np.bool_]:
     domain = np.repeat([0, 1], [len(x), len(y)])
     model = make_pipeline(StandardScaler(), LogisticRegression(class_weight="balanced", max_iter=1000, C=0.1))
     folds = StratifiedKFold(FOLDS, shuffle=True, random_state=seed)
-    hits: npt.NDArray[np.bool_] = cross_val_predict(model, np.concatenate([x, y]), domain, cv=folds) == domain
+    found = cross_val_predict(model, np.concatenate([x, y]), domain, cv=folds, method="predict_proba")
+    scores: npt.NDArray[np.float64] = found[:, 1]
+    return scores
+
+
+def domain_hits(x: Rows, y: Rows, *, seed: int) -> npt.NDArray[np.bool_]:
+    """Whether `domain_scores` tell from which sample each row is: bool (N + M,), those of `x` first.
+
+    Args:
+        x: floating (N, F).
+        y: floating (M, F).
+        seed: of the folds.
+
+    Raises:
+        InputError: as for `domain_scores`.
+    """
+    scores = domain_scores(x, y, seed=seed)
+    hits: npt.NDArray[np.bool_] = (scores > 0.5) == (np.arange(len(scores)) >= len(x))
     return hits
 
 

@@ -6,11 +6,12 @@ import shutil
 import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from itertools import pairwise
+from itertools import pairwise, product
 from pathlib import Path
 from typing import Any
 
 import pytest
+from drift_run import drift_page
 from report_run import finished_run
 
 from gtl_core.evaluation.report.comparison import Run as ComparedRun
@@ -47,7 +48,7 @@ def browser() -> Iterator[Any]:
 
 @pytest.fixture(scope="module")
 def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """A plain report, one with hostile names, one with hardly anything in it, and a comparison."""
+    """A plain report, one with hostile names, one with hardly anything in it, a comparison, and a check for drift."""
     folder = tmp_path_factory.mktemp("reports")
     plain, hostile = finished_run(folder / "plain-run"), finished_run(folder / "hostile-run", HOSTILE)
     hostile.experiment = hostile.experiment.model_copy(update={"description": HOSTILE[0]})
@@ -59,7 +60,8 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     write_json(folder / "other.json", numbers)
     write_comparison([ComparedRun("first", numbers), ComparedRun(HOSTILE[1], numbers)], folder / "compared")
     found = {name: folder / name / "report.html" for name in ("plain", "hostile", "bare")}
-    return {**found, "compared": folder / "compared" / "comparison.html"}
+    checked = drift_page(folder / "drift-run", HOSTILE)
+    return {**found, "compared": folder / "compared" / "comparison.html", "drift": checked}
 
 
 def opened(browser: Any, file: Path, viewport: dict[str, int] = SCREEN, scheme: str = "light") -> Opened:
@@ -73,7 +75,7 @@ def opened(browser: Any, file: Path, viewport: dict[str, int] = SCREEN, scheme: 
     return seen
 
 
-NAMES = ("plain", "hostile", "bare", "compared")
+NAMES = ("plain", "hostile", "bare", "compared", "drift")
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -111,8 +113,8 @@ def test_letters_keep_their_size_on_a_telephone(browser: Any, pages: dict[str, P
 
 
 def test_no_drawing_leaves_the_page(browser: Any, pages: dict[str, Path]) -> None:
-    for viewport in (PHONE, SCREEN):
-        seen = opened(browser, pages["plain"], viewport)
+    for name, viewport in product(("plain", "drift"), (PHONE, SCREEN)):
+        seen = opened(browser, pages[name], viewport)
         ends = seen.page.evaluate(
             "[...document.querySelectorAll('main svg text, main svg .sign')].map(part => part.getBoundingClientRect())"
             ".filter(box => box.width > 0).map(box => [box.left, box.right])"
@@ -151,8 +153,26 @@ def test_the_keyboard_skips_to_the_report_and_follows_the_contents(browser: Any,
     seen.page.close()
 
 
+def test_a_check_for_drift_shows_what_changed_and_the_images_that_show_it(browser: Any, pages: dict[str, Path]) -> None:
+    seen = opened(browser, pages["drift"])
+    page = seen.page
+    assert page.locator(".light").inner_text() == "Drifted"
+    assert "Contrast fell from" in page.locator("#result .lead").inner_text()
+    assert page.locator("#properties svg.histogram").count() == 4
+    shown = page.evaluate("[...document.images].map(image => image.alt)")
+    assert [text.partition(": ")[2] for text in shown] == [
+        "now, most unlike what was before",
+        "before, the nearest to each of these",
+        "before, at random",
+        "taken for new ones most surely",
+        "taken for old ones most surely",
+    ]
+    assert page.get_by_text("drift.json beside it holds every number").count() == 1
+    page.close()
+
+
 def test_hostile_names_do_nothing(browser: Any, pages: dict[str, Path]) -> None:
-    for name in ("hostile", "compared"):
+    for name in ("hostile", "compared", "drift"):
         seen = opened(browser, pages[name])
         assert seen.page.evaluate("window.broken === undefined")
         assert seen.page.evaluate("document.scripts.length") == 0
@@ -186,12 +206,13 @@ def contrast(page: Any, selector: str) -> float:
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_every_text_stands_out_from_the_page(browser: Any, pages: dict[str, Path], scheme: str) -> None:
-    seen = opened(browser, pages["plain"], scheme=scheme)
-    texts = "h1, h2, h3, p, li, dt, dd *, figcaption, caption, summary, a:not(.skip), .rows th, .rows td, .scroll th, "
-    texts += ".good, .bad, .light, svg text"
-    assert contrast(seen.page, texts) >= 4.5
-    assert contrast(seen.page, ".sign path") >= 3.0
-    seen.page.close()
+    for name in ("plain", "drift"):
+        seen = opened(browser, pages[name], scheme=scheme)
+        texts = "h1, h2, h3, p, li, dt, dd *, figcaption, caption, summary, a:not(.skip), .rows th, .rows td, "
+        texts += ".scroll th, .good, .bad, .light, svg text"
+        assert contrast(seen.page, texts) >= 4.5
+        assert contrast(seen.page, ".sign path") >= 3.0
+        seen.page.close()
 
 
 def test_dark_is_dark_and_paper_is_light(browser: Any, pages: dict[str, Path]) -> None:

@@ -14,7 +14,8 @@ from gtl_core.data.readers.file_trees import FileTree, UnreadableFile
 from gtl_core.data.readers.record import Record, means_unlabelled, part_named, splits_of
 from gtl_core.errors import InputError
 
-_IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png")
+IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png")
+"""Endings of the files that are taken for images."""
 
 
 class ClassFolderReader:
@@ -35,7 +36,7 @@ class ClassFolderReader:
             raise InputError(f"{where}: no images in it")
         top = _wrapper(paths)
         # A file beside the folders, such as a README, is passed over; an image there has lost its class.
-        paths = [path for path in paths if len(path.parts) > top + 1 or path.suffix.lower() in _IMAGE_SUFFIXES]
+        paths = [path for path in paths if len(path.parts) > top + 1 or path.suffix.lower() in IMAGE_SUFFIXES]
         inner = [path.parts[top:] for path in paths]
         tops = {names[0] for names in inner}
         in_parts = any(map(part_named, tops)) and all(part_named(name) or means_unlabelled(name) for name in tops)

@@ -76,7 +76,7 @@ def write_comparison(runs: Sequence[Run], folder: Path) -> dict[str, Any]:
     }
     sections = {name: build(runs, caution) for name, build in builders.items()}
     names = listed([run.name for run in runs])
-    write_text(folder / HTML, render(Page("GTL comparison", names, f"{len(runs)} runs on one page", sections)))
+    write_text(folder / HTML, render(Page("GTL comparison", names, f"{len(runs)} runs on one page", sections, JSON)))
     numbers = {
         "runs": [run.name for run in runs],
         "sections": {name: section.to_json() for name, section in sections.items()},

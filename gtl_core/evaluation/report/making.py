@@ -30,7 +30,7 @@ def write_report(inputs: Inputs, folder: Path) -> None:
     count = experiment.target.labelled_per_class
     labels = f"{count} labelled images a class" if experiment.target.has_labels else "no labelled target image"
     title, subtitle = (experiment.description, f"{pair}, {labels}") if experiment.description else (pair, labels)
-    page = Page(f"GTL report: {experiment.name}", title, subtitle, sections)
+    page = Page(f"GTL report: {experiment.name}", title, subtitle, sections, JSON)
     write_text(folder / HTML, render(page))
     numbers = {
         "experiment": experiment.model_dump(mode="json"),

@@ -25,12 +25,14 @@ class Page:
         title: of the page, and of its tab.
         subtitle: a quieter line below it.
         sections: by their ids, in their order.
+        numbers: the file beside it that holds every number.
     """
 
     kind: str
     title: str
     subtitle: str
     sections: Mapping[str, Section]
+    numbers: str
 
 
 def render(page: Page) -> str:

@@ -9,7 +9,7 @@ from markupsafe import Markup
 from gtl_core.evaluation.report.charts.frame import picture
 from gtl_core.evaluation.report.charts.marks import legend
 from gtl_core.evaluation.report.elements import element, joined
-from gtl_core.evaluation.report.scales import straight
+from gtl_core.evaluation.report.scales import Axis
 
 _HALF = 96
 _BINS = 40
@@ -20,7 +20,7 @@ def mirrored_histogram(
     description: str,
     above: tuple[str, npt.NDArray[np.floating]],
     below: tuple[str, npt.NDArray[np.floating]],
-    unit: str,
+    x: Axis,
 ) -> Markup:
     """Shares of two samples in common bins, back to back; the median of each is a thick line.
 
@@ -29,11 +29,9 @@ def mirrored_histogram(
         description: tells what it shows.
         above: name and values, float (N,), of the one that grows upwards.
         below: of the other.
-        unit: what the values are.
+        x: the axis of the values; what lies beyond its ends counts in the bins there.
     """
     samples = (above[1][np.isfinite(above[1])], below[1][np.isfinite(below[1])])
-    everything = np.concatenate(samples)
-    x = straight([0.0, float(np.quantile(everything, 0.995))], title=unit, floor=0.0)
     edges = np.linspace(x.low, x.high, _BINS + 1)
     shares = [np.histogram(np.clip(sample, x.low, x.high), edges)[0] / len(sample) for sample in samples]
     tallest = max(float(share.max()) for share in shares)

@@ -7,6 +7,7 @@ import numpy as np
 from gtl_core.evaluation.report.charts.histogram import mirrored_histogram
 from gtl_core.evaluation.report.elements import element, joined
 from gtl_core.evaluation.report.inputs import Inputs, Missing
+from gtl_core.evaluation.report.scales import straight
 from gtl_core.evaluation.report.section import Section
 from gtl_core.evaluation.report.words import number
 
@@ -24,13 +25,15 @@ def build(inputs: Inputs) -> Section:
             continue
         seen, unseen = trained[label], held_out[label]
         near, far = float(np.median(seen)), float(np.median(unseen))
+        both = np.concatenate([values[np.isfinite(values)] for values in (seen, unseen)])
+        axis = straight([0.0, float(np.quantile(both, 0.995))], title="distance", floor=0.0)
         told = f"Median distance {number(near)} to training images and {number(far)} to held-out ones."
         chart = mirrored_histogram(
             f"Distances of {label}",
             told,
             ("nearest training image", seen),
             ("nearest held-out image", unseen),
-            "distance",
+            axis,
         )
         parts.append(element("figure", element("figcaption", element("strong", label), f" · {told}"), chart))
         quantiles = [0.05, 0.25, 0.5, 0.75, 0.95]
