@@ -3,16 +3,20 @@
 A stage's folder is `artifacts/EXPERIMENT/STAGE/KEY`, where the key is a hash of its inputs (configuration, keys of
 the stages before it, versions of data) and of the code that makes it. A folder that is there is whole: it is built
 under another name and renamed at the end. What a killed build had written stays there under that other name, so
-that the next build of the same key can go on from it.
+that the next build of the same key can go on from it; two processes never build in one folder at once.
 """
 
 from __future__ import annotations
 
 import ast
+import contextlib
+import fcntl
 import hashlib
+import os
 import shutil
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -44,12 +48,24 @@ class Stage:
     reused: bool
 
 
+def _any_inputs() -> None:
+    """Takes the inputs of a stage as they are."""
+
+
 @dataclass(frozen=True)
 class StageStore:
-    """The stages of one experiment."""
+    """The stages of one experiment.
+
+    Attributes:
+        artifacts: the home of all stages.
+        experiment: the experiment's name.
+        require_same_inputs: raises where what stages are made from is not what their keys say any more. It is asked
+            before and after each build, and what was made meanwhile is thrown away. Worker processes are handed it.
+    """
 
     artifacts: Path
     experiment: str
+    require_same_inputs: Callable[[], None] = _any_inputs
 
     def key(self, inputs: Mapping[str, Any], code: str) -> str:
         """Key of a stage that is made from `inputs` (JSON-able) by code of version `code`."""
@@ -76,17 +92,33 @@ class StageStore:
             make: writes the stage's files into the folder that it is given, which may hold what an interrupted
                 earlier call had written.
             force: make it anew even where it is there, from an empty folder.
+
+        Raises:
+            GtlError: what `require_same_inputs` raises.
         """
         found = self.find(name, key)
         if found and not force:
             return found
         path = self.path(name, key)
         partial = path.with_name(f".{key}.partial")
-        if force:
-            shutil.rmtree(partial, ignore_errors=True)
-        partial.mkdir(parents=True, exist_ok=True)
+        with _alone(partial):
+            found = self.find(name, key)
+            if found and not force:  # made by the process that this one has waited for
+                partial.rmdir()
+                return found
+            return self._make(name, key, make, partial, force=force)
+
+    def _make(self, name: str, key: str, make: Callable[[Path], None], partial: Path, *, force: bool) -> Stage:
+        """Makes a stage in its unfinished folder, and gives that its own name at the end."""
+        path = self.path(name, key)
+        for left in list(partial.iterdir()) if force else ():
+            shutil.rmtree(left) if left.is_dir() else left.unlink()
+        self.require_same_inputs()
         started = time.monotonic()
-        make(partial)
+        try:
+            make(partial)
+        finally:
+            self._discard_if_mixed(partial)
         seconds = time.monotonic() - started
         files = {
             str(file.relative_to(partial)): file_sha256(file)
@@ -104,6 +136,41 @@ class StageStore:
         else:
             partial.replace(path)
         return Stage(name, key, path, version, seconds, reused=False)
+
+    def _discard_if_mixed(self, partial: Path) -> None:
+        """Removes what was built, so that nothing goes on from it, where the inputs have changed under it."""
+        try:
+            self.require_same_inputs()
+        except BaseException:
+            shutil.rmtree(partial, ignore_errors=True)
+            raise
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """Makes a folder and keeps every other process that asks for it waiting, until the block ends.
+
+    A worker of a run that was killed may go on for a moment without knowing it, and whoever repeats the run must not
+    write where it writes. The system frees the lock, which lies on the folder itself, when its process ends.
+    """
+    handle = _locked(folder)
+    try:
+        yield
+    finally:
+        os.close(handle)
+
+
+def _locked(folder: Path) -> int:
+    """Opens and locks a folder, which is made where it is not there."""
+    while True:
+        folder.mkdir(parents=True, exist_ok=True)
+        with contextlib.suppress(FileNotFoundError):
+            handle = os.open(folder, os.O_RDONLY)
+            fcntl.flock(handle, fcntl.LOCK_EX)
+            # Who held it before may have given the folder its final name, or removed it.
+            if folder.exists() and os.path.samestat(os.fstat(handle), folder.stat()):
+                return handle
+            os.close(handle)
 
 
 @cache

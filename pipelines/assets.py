@@ -5,16 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from pipelines.partitions import EXPERIMENTS
+from gtl_core.homes import Homes
+from pipelines.instance import TRAINING_POOL
+from pipelines.partitions import EXPERIMENTS, read_experiments
+from pipelines.schedules import freshness
 from pipelines.stages import stage_code_version
 
 OWNERS = ["team:gtl"]
-TRAINING_POOL = "training"
-"""Assets in this pool use every core: two of them at once would only slow each other down."""
+_FRESHNESS = freshness(read_experiments(Homes.locate())[0])
 
 
 def asset_options(group: str, kinds: set[str], stage: str | None = None, deps: Sequence[Any] = ()) -> Mapping[str, Any]:
-    """Options of an asset: partitions, owner, group, kinds, code version.
+    """Options of an asset: partitions, owner, group, kinds, code version; of what people take away, how fresh it is.
 
     Args:
         group: the group that Dagster shows it in.
@@ -30,4 +32,5 @@ def asset_options(group: str, kinds: set[str], stage: str | None = None, deps: S
         "pool": TRAINING_POOL if "torch" in kinds else None,
         "code_version": stage_code_version(stage) if stage else None,
         "deps": list(deps),
+        "freshness_policy": _FRESHNESS if group == "registry" else None,
     }

@@ -202,8 +202,12 @@ def _data(homes: Homes) -> tuple[State, str]:
 
 def _experiments(homes: Homes) -> tuple[State, str]:
     from gtl_core.config import load_experiment
+    from pipelines.schedules import schedule_of
 
-    names = [load_experiment(path).name for path in sorted(homes.experiments.glob("*.yaml"))]
+    experiments = [load_experiment(path) for path in sorted(homes.experiments.glob("*.yaml"))]
+    names = [experiment.name for experiment in experiments]
+    for experiment in experiments:
+        schedule_of(experiment)
     return ("ok", ", ".join(names)) if names else ("warning", f"no experiment files in {homes.experiments}")
 
 

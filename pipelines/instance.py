@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     import dagster as dg
 
 CONFIG = "dagster.yaml"
+TRAINING_POOL = "training"
+"""What is in this pool uses every core, or changes what a training reads: one of it at a time."""
 
 
 def prepare(homes: Homes) -> None:
@@ -56,12 +58,20 @@ def open_instance(homes: Homes) -> Iterator[dg.DagsterInstance]:
 
     try:
         instance = dg.DagsterInstance.get()
+        _make_pool_known(instance)
     except DatabaseError as error:
         raise InputError(
             f"cannot open the Dagster database in {homes.dagster}: {error.orig}; see gtl doctor"
         ) from error
     with instance:
         yield instance
+
+
+def _make_pool_known(instance: dg.DagsterInstance) -> None:
+    """Gives the pool its limit, which Dagster's queue else does only after its first look, at which it lets all in."""
+    pools = instance.event_log_storage
+    if TRAINING_POOL not in pools.get_concurrency_keys():
+        pools.initialize_concurrency_limit_to_default(TRAINING_POOL)
 
 
 def _link(link: Path, target: Path) -> None:

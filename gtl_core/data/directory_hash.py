@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Iterable
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+
+from gtl_core.errors import InputError
 
 
 @lru_cache(maxsize=4096)
@@ -41,3 +45,36 @@ def rows_md5(rows: list[dict[str, str]]) -> str:
 def directory_md5(folder: Path) -> str:
     """DVC's version of a folder, such as `5fae….dir`; equal to the one that `dvc add` writes into a `.dvc` file."""
     return rows_md5(directory_rows(folder))
+
+
+@dataclass(frozen=True)
+class Unchanged:
+    """Folders as they were at one moment. Called later, it makes sure that they are so still.
+
+    Attributes:
+        folders: each folder with its version, and with size, time and number of its files, by which most calls are
+            answered without reading any.
+    """
+
+    folders: tuple[tuple[Path, str, tuple[tuple[str, int, int, int], ...]], ...]
+
+    @classmethod
+    def since_now(cls, folders: Iterable[Path]) -> Unchanged:
+        """The folders as they are."""
+        return cls(tuple((folder, directory_md5(folder), _facts(folder)) for folder in folders))
+
+    def __call__(self) -> None:
+        """Makes sure that nothing has changed.
+
+        Raises:
+            InputError: names the folder that is another one now.
+        """
+        for folder, version, facts in self.folders:
+            if _facts(folder) != facts and directory_md5(folder) != version:
+                raise InputError(f"{folder} was changed during the run; run the experiment again")
+
+
+def _facts(folder: Path) -> tuple[tuple[str, int, int, int], ...]:
+    """Name, size, time and number of each file in a folder, hidden ones too."""
+    found = ((path, path.stat()) for path in sorted(folder.rglob("*")) if path.is_file())
+    return tuple((str(path.relative_to(folder)), at.st_size, at.st_mtime_ns, at.st_ino) for path, at in found)

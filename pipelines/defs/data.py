@@ -1,13 +1,29 @@
 """Assets of the data: the two image sets, their validation, and the few-shot draws."""
 
+from typing import Any
+
 import dagster as dg
 
 from gtl_core.data.image_set import UNLABELLED, ImageSet
-from gtl_core.validation.report import CHECKS
-from pipelines.assets import asset_options
+from gtl_core.store import Stage
+from gtl_core.validation.report import CHECKS, Finding
+from pipelines.assets import OWNERS, asset_options
+from pipelines.observation import COMMITTED
 from pipelines.partitions import EXPERIMENTS
 from pipelines.reporting import Reporter, outcome, table
 from pipelines.runs import running
+
+_RULES = {check.name: check.meaning for check in CHECKS}
+_ROWS_SHOWN = 20
+
+committed_data = dg.AssetSpec(
+    COMMITTED,
+    description="The versions of an experiment's image sets in data.dvc, as the sensor new_data observes them.",
+    partitions_def=EXPERIMENTS,
+    owners=OWNERS,
+    group_name="data",
+    kinds={"dvc"},
+)
 
 
 def _describe(images: ImageSet) -> dg.MaterializeResult:
@@ -32,14 +48,14 @@ def _describe(images: ImageSet) -> dg.MaterializeResult:
     )
 
 
-@dg.asset(**asset_options("data", {"dvc"}))
+@dg.asset(**asset_options("data", {"dvc"}, deps=[committed_data]))
 def source_images(context: dg.AssetExecutionContext, reporter: dg.ResourceParam[Reporter]) -> dg.MaterializeResult:
     """The big related set, as it lies in `data/` and as DVC versions it."""
     with running(context, reporter) as chain:
         return _describe(chain.sets[0])
 
 
-@dg.asset(**asset_options("data", {"dvc"}))
+@dg.asset(**asset_options("data", {"dvc"}, deps=[committed_data]))
 def target_images(context: dg.AssetExecutionContext, reporter: dg.ResourceParam[Reporter]) -> dg.MaterializeResult:
     """The small set that counts, as it lies in `data/` and as DVC versions it."""
     with running(context, reporter) as chain:
@@ -71,16 +87,22 @@ def data_validation(context: dg.AssetExecutionContext, reporter: dg.ResourcePara
                 severity=dg.AssetCheckSeverity.ERROR if finding.severity == "critical" else dg.AssetCheckSeverity.WARN,
                 description=finding.summary,
                 metadata={
+                    "rule": _RULES[finding.check],
                     "failing rows": len(finding.failing),
-                    "quarantine": dg.MetadataValue.path(str(stage.path / "quarantine.csv")),
-                    "first failing": table(finding.failing.head(20).astype(str).to_dict("records")),
-                }
-                if len(finding.failing)
-                else {},
+                    **_failing(finding, stage),
+                },
             )
             for finding in report.findings
         ]
         return outcome([stage], {"failing rows": len(report.quarantine)}, checks)
+
+
+def _failing(finding: Finding, stage: Stage) -> dict[str, Any]:
+    """The first rows that a check has found, and the file that lists all; nothing where it found none."""
+    if finding.failing.empty:
+        return {}
+    rows = finding.failing.head(_ROWS_SHOWN).astype(str).to_dict("records")
+    return {"quarantine": dg.MetadataValue.path(str(stage.path / "quarantine.csv")), "first failing": table(rows)}
 
 
 @dg.asset(**asset_options("data", {"pandas"}, "draws", ["data_validation"]))

@@ -11,6 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gtl_core import store as store_module
+from gtl_core.data.directory_hash import Unchanged
+from gtl_core.errors import InputError
 from gtl_core.files import atomic_path, canonical_sha256, file_sha256
 from gtl_core.store import StageStore, code_version
 
@@ -119,3 +121,66 @@ def test_hashes_are_the_standard_ones(tmp_path: Path) -> None:
     (tmp_path / "abc").write_bytes(b"abc")
     assert file_sha256(tmp_path / "abc") == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
     assert canonical_sha256({"b": 1, "a": 2}) == canonical_sha256({"a": 2, "b": 1})
+
+
+def test_what_is_made_while_its_inputs_change_is_thrown_away(tmp_path: Path) -> None:
+    inputs = tmp_path / "set"
+    inputs.mkdir()
+    (inputs / "images.npy").write_text("before")
+    store = StageStore(tmp_path / "artifacts", "some-experiment", Unchanged.since_now([inputs]))
+    key = store.key({}, "code")
+
+    def make(folder: Path) -> None:
+        (folder / "checkpoint").write_text("half")
+        (inputs / "images.npy").write_text("after!")
+        raise IndexError("a row that is not there any more")
+
+    with pytest.raises(InputError, match=r"set was changed during the run; run the experiment again"):
+        store.build("gan", key, make)
+    assert not list(store.path("gan", key).parent.iterdir())
+    with pytest.raises(InputError, match="was changed"):
+        store.build("gan", key, lambda folder: (folder / "out").write_text("result") and None)
+    (inputs / "images.npy").write_text("before")
+    assert not store.build("gan", key, lambda folder: (folder / "out").write_text("result") and None).reused
+
+
+OTHER = """\
+import sys, time
+from pathlib import Path
+from gtl_core.store import StageStore
+
+def make(folder):
+    (folder / "out").write_text("of the other process")
+    print("begun", flush=True)
+    time.sleep(float(sys.argv[2]))
+
+StageStore(Path(sys.argv[1]), "some-experiment").build("gan", "0123456789abcdef", make)
+"""
+
+
+@pytest.mark.parametrize("force", [False, True])
+def test_a_stage_that_another_process_builds_is_waited_for(tmp_path: Path, force: bool) -> None:
+    command = [sys.executable, "-c", OTHER, str(tmp_path), "1.5"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as other:
+        assert other.stdout
+        assert other.stdout.readline() == "begun\n"
+        store = StageStore(tmp_path, "some-experiment")
+        stage = store.build(
+            "gan", "0123456789abcdef", lambda folder: (folder / "out").write_text("mine") and None, force=force
+        )
+    assert stage.reused is not force
+    assert (stage.path / "out").read_text() == ("mine" if force else "of the other process")
+    assert [path.name for path in stage.path.parent.iterdir()] == ["0123456789abcdef"]
+
+
+def test_a_stage_whose_builder_was_killed_is_not_waited_for(tmp_path: Path) -> None:
+    with subprocess.Popen(
+        [sys.executable, "-c", OTHER, str(tmp_path), "60"], stdout=subprocess.PIPE, text=True
+    ) as other:
+        assert other.stdout
+        assert other.stdout.readline() == "begun\n"
+        other.kill()
+    store = StageStore(tmp_path, "some-experiment")
+    stage = store.build("gan", "0123456789abcdef", lambda folder: None)
+    assert not stage.reused
+    assert (stage.path / "out").read_text() == "of the other process"  # what it had written is gone on from

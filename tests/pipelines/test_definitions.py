@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import json
+import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,14 +17,15 @@ from PIL import Image
 
 from gtl_core.validation.report import CHECKS
 from pipelines.definitions import defs
+from pipelines.partitions import EXPERIMENTS
 from pipelines.reporting import picture
 
 ROOT = Path(__file__).resolve().parents[2]
 
 ASSETS = {
     # name: group, kinds, what it is made from, pool
-    "source_images": ("data", {"dvc"}, set(), None),
-    "target_images": ("data", {"dvc"}, set(), None),
+    "source_images": ("data", {"dvc"}, {"committed_data"}, None),
+    "target_images": ("data", {"dvc"}, {"committed_data"}, None),
     "data_validation": ("data", {"greatexpectations"}, {"source_images", "target_images"}, None),
     "draws": ("data", {"pandas"}, {"data_validation"}, None),
     "source_gan": ("gan", {"torch"}, {"data_validation"}, "training"),
@@ -49,7 +54,7 @@ def loaded() -> dg.Definitions:
 @pytest.fixture(scope="module")
 def nodes(loaded: dg.Definitions) -> dict[str, Any]:
     graph = loaded.resolve_asset_graph()
-    return {key.to_user_string(): graph.get(key) for key in graph.get_all_asset_keys()}
+    return {key.to_user_string(): graph.get(key) for key in graph.materializable_asset_keys}
 
 
 def test_the_assets_are_the_stages_of_the_chain(nodes: dict[str, Any]) -> None:
@@ -67,10 +72,11 @@ def test_the_assets_are_the_stages_of_the_chain(nodes: dict[str, Any]) -> None:
 
 def test_every_asset_has_an_owner_a_description_and_a_partition_an_experiment(nodes: dict[str, Any]) -> None:
     experiments = sorted(path.stem for path in (ROOT / "experiments").glob("*.yaml"))
+    assert EXPERIMENTS.get_partition_keys() == experiments
     for node in nodes.values():
         assert node.owners == ["team:gtl"]
         assert node.description
-        assert node.partitions_def.get_partition_keys() == experiments
+        assert node.partitions_def == EXPERIMENTS
 
 
 def test_what_gtl_makes_has_a_code_version(nodes: dict[str, Any]) -> None:
@@ -87,6 +93,43 @@ def test_critical_checks_block_and_warnings_do_not(nodes: dict[str, Any]) -> Non
 def test_one_job_runs_the_whole_chain(loaded: dg.Definitions) -> None:
     job = loaded.resolve_job_def("run_experiment")
     assert {node.name for node in job.nodes} == set(ASSETS)
+
+
+def test_the_definitions_are_as_they_were_last_looked_at() -> None:
+    """What has changed on purpose is written anew by `python tests/pipelines/snapshot/definitions.py`."""
+    script = Path(__file__).parent / "snapshot" / "definitions.py"
+    told = subprocess.run(
+        [sys.executable, script, "--print"], cwd=ROOT, env=os.environ, capture_output=True, text=True, check=True
+    )
+    assert json.loads(told.stdout) == json.loads(script.with_suffix(".json").read_text(encoding="utf-8"))
+
+
+def test_bad_experiment_files_leave_everything_else_as_it_is(tmp_path: Path) -> None:
+    """A file that cannot be read, a cron expression that is none and an unknown zone: a line each, and no schedule."""
+    good = (Path(__file__).parent / "snapshot" / "experiments" / "clocked.yaml").read_text()
+    files = {
+        "clocked": good,
+        "no_cron": good.replace("0 3 * * 1", "monday").replace("clocked", "no_cron"),
+        "no_zone": good.replace("Europe/Berlin", "Mars/Olympus").replace("clocked", "no_zone"),
+        "half": good[:40],
+        "a...b": good,
+    }
+    for name, text in files.items():
+        (tmp_path / f"{name}.yaml").write_text(text)
+    program = (
+        "from pipelines.definitions import defs\n"
+        "repository = defs().get_repository_def()\n"
+        "print([schedule.name for schedule in repository.schedule_defs], len(repository.get_all_jobs()) > 3)\n"
+        "print(repository.get_job('run_experiment').partitions_def.get_partition_keys())"
+    )
+    environment = {**os.environ, "GTL_EXPERIMENTS": str(tmp_path)}
+    told = subprocess.run(
+        [sys.executable, "-c", program], cwd=ROOT, env=environment, capture_output=True, text=True, check=True
+    )
+    assert told.stdout.splitlines() == ["['clocked_schedule'] True", "['clocked', 'half', 'no_cron', 'no_zone']"]
+    lines = [line for line in told.stderr.splitlines() if "yaml" in line or "schedule" in line]
+    assert len(lines) == 3
+    assert "no_cron: schedule.cron: 'monday' is no cron expression" in lines[-1]
 
 
 def test_string_selections_work_beside_dvc() -> None:
