@@ -6,23 +6,29 @@ import difflib
 import platform
 import subprocess
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version as installed_version
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from gtl_core.errors import InputError
 from gtl_core.files import file_sha256, read_json
 from gtl_core.homes import Homes
-from gtl_core.registry.promotion import aliases
-from gtl_core.registry.tracking import TrackingStore, open_store
+from gtl_core.registry.seen import SEEN_FILE, count_seen
+from gtl_core.registry.standing import aliases
+from gtl_core.registry.tracking import TrackingStore, has_store, open_store, pages
+
+if TYPE_CHECKING:
+    from gtl_core.config import Experiment
 
 LINEAGE_FILE = "lineage.json"
 """Name of the record inside a model's folder, so that it goes wherever the model goes."""
 LINEAGE_TAG = "gtl.lineage_sha256"
 """Tag of a model version with the hash of that file."""
+COLLECTED_TAG = "gtl.collected"
+"""Tag of a model version whose weights were removed because nothing needed them (see `retention.py`): when."""
 
 
 @dataclass(frozen=True)
@@ -72,47 +78,73 @@ def git_commit(root: Path) -> str:
     return commit.stdout.strip() + ("-dirty" if changes.stdout.strip() else "")
 
 
-def environment(root: Path) -> dict[str, str | None]:
-    """What the code ran on: hash of the lock file (None where there is none), versions of Python and torch."""
+def environment(root: Path) -> dict[str, Any]:
+    """What the code ran on, as far as weights depend on it.
+
+    Returns:
+        `lock_sha256` (None where there is no lock file), `gtl`, `python`, `torch`, `machine` (the kind of processor),
+        `instructions` (the vector instructions that torch uses), `threads` (of torch in this process), and `device`
+        (name of the GPU; None without).
+    """
+    import torch
+
     lock = root / "requirements.lock"
     return {
         "lock_sha256": file_sha256(lock) if lock.is_file() else None,
+        "gtl": installed_version("gtl"),
         "python": platform.python_version(),
         "torch": installed_version("torch"),
+        "machine": platform.machine(),
+        "instructions": torch.backends.cpu.get_cpu_capability(),
+        "threads": torch.get_num_threads(),
+        "device": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
     }
 
 
 def build_record(
     homes: Homes,
+    experiment: Experiment,
     *,
     mlflow_run_id: str,
     dagster_run_id: str | None,
     data_version: str,
     datasets: Sequence[Mapping[str, Any]],
+    seen: Path,
+    documents: Mapping[str, Path],
     checkpoints: Sequence[tuple[str, Path]],
     synthetic: Path,
     verdict: Mapping[str, Any],
+    arms: Sequence[Mapping[str, Any]],
+    best: Mapping[str, Any],
 ) -> dict[str, Any]:
     """Everything of a lineage record but the model version, which is known only when it has been registered.
 
     Args:
         homes: the project's homes.
+        experiment: what was run; the record holds all of it, so that it can be run again without its file.
         mlflow_run_id: the run that the model is logged in.
         dagster_run_id: the Dagster run, or None outside Dagster.
         data_version: version of the whole data home.
         datasets: `{name, role, version, images, licence}` of each image set.
+        seen: file from `write_seen`.
+        documents: files that are logged in the run, by their path among its artifacts.
         checkpoints: stage and file of each checkpoint on the way.
         synthetic: folder of the synthetic set.
         verdict: the evaluation's verdict.
+        arms: the evaluation's `arms.json`.
+        best: the evaluation's `best.json`: which arm the classifier is, by what it was chosen, and how it was trained.
     """
     from gtl_core.synthesis.synthetic_set import SyntheticSet, synthetic_manifest_sha256
 
     return {
+        "experiment": experiment.model_dump(mode="json"),
         "mlflow_run_id": mlflow_run_id,
         "dagster_run_id": dagster_run_id,
         "git_commit": git_commit(homes.root),
         "data_version": data_version,
         "datasets": [dict(dataset) for dataset in datasets],
+        "seen": {"sha256": file_sha256(seen), "images": count_seen(seen)},
+        "documents": {name: file_sha256(path) for name, path in documents.items()},
         "checkpoints": [
             {"stage": stage, "sha256": file_sha256(path), "path": _portable(path, homes)} for stage, path in checkpoints
         ],
@@ -122,6 +154,8 @@ def build_record(
             "path": _portable(synthetic, homes),
         },
         "verdict": dict(verdict),
+        "arms": [{name: row[name] for name in ("arm", "mean", "low", "high")} for row in arms],
+        "best": {name: best.get(name) for name in ("arm", "strategy", "draw", "gan_seed", "chosen_by", "recipe")},
         "environment": environment(homes.root),
     }
 
@@ -134,8 +168,11 @@ def read_lineage(homes: Homes, reference: str) -> dict[str, Any]:
         reference: `NAME@ALIAS`, `NAME/VERSION`, or `NAME` for its champion, or its newest version where it has none.
 
     Raises:
-        InputError: there is no such model, alias or version, or its record is gone or is not the one written.
+        InputError: there are no models, no such model, alias or version, or its record is gone or is not the one
+            written.
     """
+    if not has_store(homes):
+        raise InputError("no models yet; gtl demo or gtl run EXPERIMENT registers some")
     store = open_store(homes)
     name, version = resolve(store, reference)
     with tempfile.TemporaryDirectory(prefix="gtl-model-") as scratch:
@@ -149,12 +186,12 @@ def resolve(store: TrackingStore, reference: str) -> tuple[str, str]:
         InputError: there is no such model, alias or version.
     """
     name = reference.split("@")[0].split("/")[0]
-    known = {model.name for model in _pages(store.client.search_registered_models)}
+    known = {model.name for model in pages(store.client.search_registered_models)}
     if name not in known:
         near = difflib.get_close_matches(name, known, n=3)
         hint = f"did you mean {' or '.join(near)}?" if near else "gtl models lists them"
         raise InputError(f"no registered model {name!r}; {hint}")
-    found = _pages(store.client.search_model_versions, filter_string=f"name='{name}'")
+    found = pages(store.client.search_model_versions, filter_string=f"name='{name}'")
     versions = sorted((str(version.version) for version in found), key=int)
     by_alias = aliases(store, name)
     if "@" in reference:
@@ -180,8 +217,8 @@ def verify_lineage(homes: Homes, reference: str) -> list[HashCheck]:
         reference: as for `read_lineage`.
 
     Returns:
-        A check for the model's weights and code, each checkpoint, the synthetic manifest, each data set and the lock
-        file.
+        A check for the model's weights and code, the list of the images that it has seen where it has one, each
+        checkpoint, the synthetic manifest, each data set and the lock file.
 
     Raises:
         InputError: as `read_lineage` raises it.
@@ -195,6 +232,8 @@ def verify_lineage(homes: Homes, reference: str) -> list[HashCheck]:
         folder = store.model_folder(name, version, Path(scratch))
         record = _read(store, name, version, folder)
         checks = [HashCheck(f"model {file}", sha256, _hash(folder / file)) for file, sha256 in record["files"].items()]
+        if "seen" in record:
+            checks.append(HashCheck("seen images", record["seen"]["sha256"], _hash(folder / SEEN_FILE)))
     for checkpoint in record["checkpoints"]:
         path = _located(checkpoint["path"], homes)
         checks.append(HashCheck(f"checkpoint {checkpoint['stage']}", checkpoint["sha256"], _hash(path)))
@@ -222,12 +261,13 @@ def list_models(homes: Homes) -> list[dict[str, Any]]:
     """Every registered model version, by name, newest first.
 
     Returns:
-        Rows of `name, version, aliases, kind, experiment, verdict, metric, score, created, mlflow_run_id`, where the
-        score is the one on the test images that the gate measured, None for generators.
+        Rows of `name, version, aliases, kind, experiment, verdict, metric, score, created, collected,
+        mlflow_run_id`, where the score is the one on the test images that the gate measured, None for generators, and
+        `collected` is when its weights were removed, None where they were not.
     """
     store = open_store(homes)
     by_version: dict[tuple[str, str], list[str]] = {}
-    for model in _pages(store.client.search_registered_models):
+    for model in pages(store.client.search_registered_models):
         for alias, version in model.aliases.items():
             by_version.setdefault((model.name, str(version)), []).append(alias)
     rows = [
@@ -240,29 +280,22 @@ def list_models(homes: Homes) -> list[dict[str, Any]]:
             "verdict": version.tags.get("gtl.verdict"),
             "metric": version.tags.get("gtl.metric"),
             "score": float(version.tags["gtl.score"]) if "gtl.score" in version.tags else None,
-            "created": _iso(version.creation_timestamp),
+            "created": iso(version.creation_timestamp),
+            "collected": version.tags.get(COLLECTED_TAG),
             "mlflow_run_id": version.run_id,
         }
-        for version in _pages(store.client.search_model_versions)
+        for version in pages(store.client.search_model_versions)
     ]
     return sorted(rows, key=lambda row: (row["name"], -int(row["version"])))
 
 
-def _pages(search: Callable[..., Any], **query: str) -> list[Any]:
-    """All results of one of MLflow's searches, which give a page at a time."""
-    found = list(page := search(**query))
-    while page.token:
-        found += (page := search(**query, page_token=page.token))
-    return found
-
-
-def _iso(milliseconds: int) -> str:
+def iso(milliseconds: int) -> str:
     """MLflow's time stamp as ISO 8601, UTC."""
     return datetime.fromtimestamp(milliseconds / 1000, UTC).isoformat(timespec="seconds")
 
 
 def _read(store: TrackingStore, name: str, version: str, folder: Path) -> dict[str, Any]:
-    """The record in a model's folder, with the model version, when it was registered and its present aliases."""
+    """The record in a model's folder, with the model version, its present aliases, and when what happened to it."""
     path = folder / LINEAGE_FILE
     if not folder.is_dir():
         raise InputError(
@@ -277,8 +310,9 @@ def _read(store: TrackingStore, name: str, version: str, folder: Path) -> dict[s
         raise InputError(f"{name} version {version}: {LINEAGE_FILE} was changed after it had been registered")
     held = sorted(alias for alias, held_by in aliases(store, name).items() if held_by == version)
     record: dict[str, Any] = read_json(path)
-    created = _iso(registered.creation_timestamp)
-    return {"model": {"name": name, "version": version, "aliases": held, "created": created}, **record}
+    created = iso(registered.creation_timestamp)
+    model = {"name": name, "version": version, "aliases": held, "created": created}
+    return {"model": {**model, "collected": tags.get(COLLECTED_TAG)}, **record}
 
 
 def _portable(path: Path, homes: Homes) -> str:

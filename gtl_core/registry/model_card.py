@@ -97,7 +97,8 @@ Classes: {", ".join(plain(label) for label in classes)}.
 {table(["file", "SHA-256"], list(files.items()))}
 {table(["stage", "SHA-256"], [[made["stage"], made["sha256"]] for made in lineage["checkpoints"]])}
 Code: commit `{lineage["git_commit"]}`. Data version: `{lineage["data_version"]}`. `lineage.json` beside this card has
-the rest, and `gtl lineage {name} --verify` hashes all of it again.
+the rest, `seen.parquet` the hash of every image that it has seen, and `gtl lineage {name} --verify` hashes all of it
+again.
 
 ## How to use it
 

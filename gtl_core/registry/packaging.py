@@ -18,6 +18,7 @@ import numpy as np
 from gtl_core.files import file_sha256, write_json, write_text
 from gtl_core.registry.lineage import LINEAGE_FILE, LINEAGE_TAG
 from gtl_core.registry.model_card import MODEL_CARD
+from gtl_core.registry.seen import SEEN_FILE
 from gtl_core.registry.tracking import TrackingStore
 
 _ROOT = Path(__file__).parents[1]
@@ -120,11 +121,12 @@ def log_package(
     *,
     name: str,
     lineage: Mapping[str, Any],
+    seen: Path,
     card: str,
     tags: Mapping[str, str],
     description: str,
 ) -> str:
-    """Logs a package in a run, its lineage record and its card inside, and registers it as a new version.
+    """Logs a package in a run, its lineage record, its card and what it has seen inside, and registers a new version.
 
     Args:
         store: the MLflow store.
@@ -132,6 +134,7 @@ def log_package(
         package: what to log; record and card are written into its folder.
         name: the registered model, which is made where it is not there.
         lineage: from `build_record`; the hashes of the package's files and of the card are added.
+        seen: file from `write_seen`.
         card: from `model_card`.
         tags: tags of the version.
         description: what people read on the version's page.
@@ -145,6 +148,7 @@ def log_package(
     client = store.client
     record = package.folder / LINEAGE_FILE
     write_text(package.folder / MODEL_CARD, card)
+    shutil.copyfile(seen, package.folder / SEEN_FILE)
     files = {**package.files, MODEL_CARD: file_sha256(package.folder / MODEL_CARD)}
     write_json(record, {**lineage, "files": files})
     experiment = client.get_run(run_id).info.experiment_id

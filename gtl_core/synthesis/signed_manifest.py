@@ -1,4 +1,4 @@
-"""The signed manifest of an exported folder: which files it holds, what is in each, and whose word that is.
+"""The signed manifest of a folder: which files it holds, what is in each, and whose word that is.
 
 | file | what |
 |---|---|
@@ -75,8 +75,9 @@ class SignedManifest:
     """What a manifest says.
 
     Attributes:
-        about: the set as a whole: `model`, `created`, `classes`, `size`, `channels`, `software`.
-        images: in the order of the set.
+        about: the folder as a whole: the `model` that it is of or about, `created`, `software`, and of a set of images
+            its `classes`, `size` and `channels`.
+        images: in the order of the set; none in a folder that is no set of images.
         files: all other files but those of the manifest itself.
     """
 
@@ -92,7 +93,7 @@ def sign_folder(
 
     Args:
         folder: the folder, not yet at its place: these three files are written one by one.
-        about: what the header says of the set as a whole; JSON-able.
+        about: what the header says of the folder as a whole; JSON-able.
         images: the images.
         names: the other files.
         key: what to sign with.

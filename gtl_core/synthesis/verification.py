@@ -1,4 +1,4 @@
-"""Checking a folder of images against its signed manifest; nothing in the folder is trusted before that."""
+"""Checking a folder against its signed manifest; nothing in the folder is trusted before that."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ def verify_folder(folder: Path, expected: Ed25519PublicKey | None = None) -> Ver
     Memory grows with the manifest and not with the images. Symbolic links are reported and never followed.
 
     Args:
-        folder: what `export_images` has made, from wherever it comes.
+        folder: what an export or an audit has made, from wherever it comes.
         expected: the public key of whom it should come from. Without it this shows only that the folder is as its
             signer left it, whoever that is.
 
@@ -127,7 +127,7 @@ def _small(folder: Path, name: str, limit: int, findings: list[Finding]) -> byte
         with os.fdopen(_opened(folder / name), "rb") as stream:
             content = stream.read(limit + 1)
     except FileNotFoundError:
-        findings.append(Finding("missing", name, "the folder was not exported by gtl, or this file was taken away"))
+        findings.append(Finding("missing", name, "the folder was not signed by gtl, or this file was taken away"))
     except OSError as error:
         findings.append(Finding("damaged", name, _reason(error)))
     else:

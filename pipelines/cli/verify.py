@@ -1,4 +1,4 @@
-"""`gtl verify`: is a folder of images as it was when its maker signed it?"""
+"""`gtl verify`: is a folder of images, or an audit of a model, as it was when its maker signed it?"""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _SHOWN = 20
 
 
 def verify(
-    folder: Annotated[Path, typer.Argument(help="Folder that gtl export has made.", metavar="FOLDER")],
+    folder: Annotated[Path, typer.Argument(help="Folder that gtl export or gtl audit has made.", metavar="FOLDER")],
     public_key: Annotated[
         Path | None,
         typer.Option(
@@ -27,7 +27,7 @@ def verify(
     ] = None,
     json_: Json = False,
 ) -> None:
-    """Check a folder of images against its signed manifest: changed, missing and foreign files, and the signature.
+    """Check a signed folder against its manifest: changed, missing and foreign files, and the signature.
 
     Exits with 3 where anything differs.
     """
@@ -45,6 +45,7 @@ def verify(
                 "key": found.key,
                 "expected_key": found.expected,
                 "images": len(found.manifest.images) if found.manifest else None,
+                "files": len(found.manifest.files) if found.manifest else None,
                 "about": found.manifest.about if found.manifest else None,
                 "findings": [vars(finding) for finding in found.findings],
             }
@@ -68,7 +69,9 @@ def _show(found: Verification, folder: Path) -> None:
             say(f"… and {len(found.findings) - _SHOWN} more; --json lists them")
         return
     assert found.manifest is not None  # noqa: S101 - without one there is a finding
-    say(f"{folder}: {len(found.manifest.images)} images of {_printable(found.manifest.about.get('model'))}, as signed")
+    images, files = len(found.manifest.images), len(found.manifest.files)
+    what = f"{images} images of" if images else f"{files} files about"
+    say(f"{folder}: {what} {_printable(found.manifest.about.get('model'))}, as signed")
     say(f"signed with the key {found.key}" + (", as expected" if found.expected else ""))
     if not found.expected:
         say("whose key that is, only its owner can tell: get theirs, and check with --public-key FILE")
