@@ -19,6 +19,7 @@ from types import FrameType
 
 from gtl_core.errors import GtlError, InputError
 from gtl_core.homes import Homes
+from pipelines.delivery import DAGSTER_URL
 from pipelines.instance import prepare
 
 HOST = "127.0.0.1"
@@ -63,7 +64,9 @@ def dagster_server(homes: Homes, port: int) -> ServerSpec:
     # `dagster dev` finds the code location by [tool.dg] of the pyproject.toml in its working directory.
     command = [sys.executable, "-m", "dagster", "dev", "--host", HOST, "--port", str(port)]
     log = homes.dagster / "dagster-server.log"
-    return ServerSpec("Dagster", command, homes.root, homes.environment(), port, "/server_info", log)
+    # Alerts link to the page; where it is reached by another address, that is set already.
+    variables = {DAGSTER_URL: f"http://{HOST}:{port}"} if not os.environ.get(DAGSTER_URL) else {}
+    return ServerSpec("Dagster", command, homes.root, homes.environment() | variables, port, "/server_info", log)
 
 
 def mlflow_server(homes: Homes, port: int) -> ServerSpec:

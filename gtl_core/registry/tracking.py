@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import csv
+import gc
 import json
 import logging
 import math
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -27,6 +28,8 @@ _PARAMETERS_AT_ONCE = 100
 _METRICS_AT_ONCE = 1000
 _DIGEST_LIMIT = 36
 """Characters that MLflow takes of a data set's digest; DVC's `<32 digits>.dir` is just that long."""
+_PAGE = 1000
+"""Results asked for at once; MLflow gives no more of registered models."""
 
 RunStatus = Literal["FINISHED", "FAILED", "KILLED"]
 
@@ -38,10 +41,12 @@ class TrackingStore:
     Attributes:
         client: MLflow's client for that address.
         artifacts: folder of artifacts of new experiments, or None where the MLflow server keeps them itself.
+        locks: folder of the lock files that keep two processes of this project from changing one model at once.
     """
 
     client: MlflowClient
     artifacts: Path | None
+    locks: Path
 
     def start_run(
         self,
@@ -165,6 +170,21 @@ class TrackingStore:
             )
         )
 
+    def has_files(self, name: str, version: str) -> bool:
+        """Whether the files of a registered model version are where the store says, without fetching any."""
+        import mlflow.artifacts
+        from mlflow.exceptions import MlflowException
+        from mlflow.utils.file_utils import local_file_uri_to_path
+        from mlflow.utils.uri import is_local_uri
+
+        location = str(self.client.get_model_version_download_uri(name, version))
+        if is_local_uri(location):
+            return (Path(local_file_uri_to_path(location)) / "MLmodel").is_file()
+        with contextlib.suppress(MlflowException):
+            files = mlflow.artifacts.list_artifacts(artifact_uri=location, tracking_uri=self.client.tracking_uri)
+            return any(Path(file.path).name == "MLmodel" for file in files)
+        return False
+
     def _experiment_id(self, name: str) -> str:
         """The id of the MLflow experiment of that name, which is made where it is not there."""
         from mlflow.exceptions import MlflowException
@@ -182,6 +202,24 @@ class TrackingStore:
         return str(found.experiment_id)
 
 
+def has_store(homes: Homes) -> bool:
+    """Whether there is a store to look into: who only looks must not make one, whose tables take seconds."""
+    return bool(os.environ.get("MLFLOW_TRACKING_URI")) or (homes.mlruns / "mlflow.db").is_file()
+
+
+@contextlib.contextmanager
+def _without_collection() -> Iterator[None]:
+    """Imports make many objects and hardly any garbage; looking for it takes a fifth of MLflow's two seconds."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
+
+
+@_without_collection()
 def open_store(homes: Homes) -> TrackingStore:
     """Opens the MLflow store: the one that `MLFLOW_TRACKING_URI` names, else `mlflow.db` in the MLflow home.
 
@@ -199,6 +237,8 @@ def open_store(homes: Homes) -> TrackingStore:
 
     for name in ("mlflow", "alembic"):
         logging.getLogger(name).setLevel(logging.WARNING)  # each step of making a store or a package is told otherwise
+    # It writes a traceback for an exception that it raises as well, and that may be waited for, as a lock is.
+    logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)
     try:
         client = MlflowClient(tracking_uri=uri, registry_uri=uri)
         client.search_experiments(max_results=1)
@@ -206,7 +246,16 @@ def open_store(homes: Homes) -> TrackingStore:
     except MlflowException as error:
         raise InputError(f"the MLflow store {shown(uri)} cannot be used: {' '.join(str(error).split())}") from error
     # Servers hand out the location of artifacts; a database reached directly has nobody to do so.
-    return TrackingStore(client, None if uri.startswith("http") else homes.mlruns / "artifacts")
+    artifacts = None if uri.startswith("http") else homes.mlruns / "artifacts"
+    return TrackingStore(client, artifacts, homes.mlruns / ".locks")
+
+
+def pages(search: Callable[..., Any], **query: Any) -> list[Any]:
+    """All results of one of MLflow's searches, which give a page at a time."""
+    found = list(page := search(**query, max_results=_PAGE))
+    while page.token:
+        found += (page := search(**query, max_results=_PAGE, page_token=page.token))
+    return found
 
 
 def _flattened(values: Mapping[str, Any], prefix: str = "") -> list[tuple[str, str]]:
