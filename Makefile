@@ -41,6 +41,8 @@ bench: $(READY) ## Measure training, sampling, every strategy's step, metrics an
 	$(BIN)/python benchmarks/strategies.py
 	$(BIN)/python benchmarks/evaluation.py
 	$(BIN)/python benchmarks/coverage.py
+	$(BIN)/python benchmarks/drift.py
+	$(BIN)/python benchmarks/gate.py
 
 study: $(READY) ## Measure against the literature on MNIST and USPS, into docs/results.md: hours
 	$(BIN)/python -m benchmarks.study.run $(if $(DATA),--data $(DATA)) $(if $(CASES),--cases $(CASES))

@@ -12,6 +12,7 @@ from gtl_core.errors import InputError
 from gtl_core.homes import Homes
 from gtl_core.progress import OnProgress, Progress
 from gtl_core.store import Stage
+from pipelines.busy import experiment_lock
 from pipelines.stages import Chain
 
 
@@ -36,8 +37,8 @@ def run_budgets(experiment: Experiment, counts: Sequence[int], homes: Homes, on_
         The content of `budgets.json`.
 
     Raises:
-        InputError: the counts are not two or more different numbers above 0, or the data cannot give one of them;
-            nothing was trained.
+        InputError: the counts are not two or more different numbers above 0, the data cannot give one of them, or
+            the experiment is being run; nothing was trained.
     """
     from gtl_core.evaluation.budgets import Budget, write_budgets
 
@@ -47,8 +48,14 @@ def run_budgets(experiment: Experiment, counts: Sequence[int], homes: Homes, on_
     chains = [_chain(experiment, count, homes, on_progress) for count in sorted(counts)]
     for chain in chains:
         _check(chain)
-    budgets = [Budget.load(chain.experiment.target.labelled_per_class, _evaluated(chain).path) for chain in chains]
-    return write_budgets(experiment, budgets, budgets_folder(experiment, homes))
+    with experiment_lock(homes, experiment.name, "gtl study budgets"):
+        budgets = [Budget.load(chain.experiment.target.labelled_per_class, _evaluated(chain).path) for chain in chains]
+        return write_budgets(experiment, budgets, budgets_folder(experiment, homes))
+
+
+def with_labels(experiment: Experiment, count: int) -> Experiment:
+    """The experiment with another label count."""
+    return experiment.model_copy(update={"target": experiment.target.model_copy(update={"labelled_per_class": count})})
 
 
 def _chain(experiment: Experiment, count: int, homes: Homes, on_progress: OnProgress) -> Chain:
@@ -57,8 +64,7 @@ def _chain(experiment: Experiment, count: int, homes: Homes, on_progress: OnProg
     def told(progress: Progress) -> None:
         on_progress(replace(progress, task=f"{count} labelled a class: {progress.task}"))
 
-    target = experiment.target.model_copy(update={"labelled_per_class": count})
-    return Chain(experiment.model_copy(update={"target": target}), homes, told)
+    return Chain(with_labels(experiment, count), homes, told)
 
 
 def _check(chain: Chain) -> None:

@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
+from uuid import uuid4
 
 import dagster as dg
 
@@ -15,14 +16,14 @@ from gtl_core.evaluation.report.making import HTML
 from gtl_core.files import read_json
 from gtl_core.homes import Homes
 from gtl_core.progress import OnProgress
+from pipelines.busy import experiment_lock
 from pipelines.instance import open_instance
+from pipelines.processes import PROCESS_TAG, process_mark
+from pipelines.recovery import clear_away
 from pipelines.report import find_report
 from pipelines.reporting import Reporter
-from pipelines.runs import FORCE_TAG
+from pipelines.runs import FORCE_TAG, NO_RETRY
 from pipelines.stages import Chain
-
-NO_RETRY = {"dagster/max_retries": "0"}
-"""Who stops a run at the terminal does not want Dagster's daemon to start it again."""
 
 
 class DirectReporter(Reporter):
@@ -37,7 +38,7 @@ class DirectReporter(Reporter):
 
 
 def launch(experiment: Experiment, homes: Homes, *, force: bool, on_progress: OnProgress) -> dict[str, Any]:
-    """Runs all stages of an experiment as one Dagster run.
+    """Runs all stages of an experiment as one Dagster run, after it has cleared away what a killed run left.
 
     Args:
         experiment: a checked experiment.
@@ -50,18 +51,25 @@ def launch(experiment: Experiment, homes: Homes, *, force: bool, on_progress: On
 
     Raises:
         DataFailure: a critical validation failed, and nothing was trained.
+        InputError: the experiment is being run already.
         GtlError: whatever a stage raised for the user to read.
     """
     from pipelines.definitions import defs
 
-    started = time.monotonic()
+    started, run_id = time.monotonic(), str(uuid4())
     job = defs().resolve_job_def("run_experiment")
-    with open_instance(homes) as instance, _data_failures(experiment, homes):
+    with (
+        experiment_lock(homes, experiment.name, "gtl run"),
+        open_instance(homes) as instance,
+        _data_failures(experiment, homes),
+    ):
+        clear_away(instance, homes, experiment.name)
         result = job.execute_in_process(
             instance=instance,
+            run_id=run_id,
             partition_key=experiment.name,
             resources={"reporter": DirectReporter(on_progress)},
-            tags={**NO_RETRY, **({FORCE_TAG: "true"} if force else {})},
+            tags={**NO_RETRY, PROCESS_TAG: process_mark(run_id), **({FORCE_TAG: "true"} if force else {})},
             run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
         )
     stages = [
@@ -96,7 +104,7 @@ def summarise(
     Raises:
         GtlError: a stage that should be there is not.
     """
-    from gtl_core.registry.promotion import current_alias
+    from gtl_core.registry.standing import current_alias
 
     chain = Chain(experiment, homes)
     evaluation, registration = chain.found("evaluation"), chain.found("registered_models")
@@ -131,8 +139,9 @@ def summarise(
             for model in record["models"]
         ],
         "gate": {
-            **{key: record["models"][0]["gate"][key] for key in ("passed", "reasons")},
+            **{key: record["models"][0]["gate"][key] for key in ("passed", "reasons", "rules")},
             "approval": experiment.promotion.approval,
+            "waits": record["models"][0]["waits"],
         },
         "report": str(report.path / HTML) if report else None,
         "folder": str(evaluation.path),

@@ -17,14 +17,14 @@ DAGSTER_RUN = "gtl.dagster_run_id"
 """Tag with which an MLflow run names the Dagster run that it belongs to."""
 
 
-def experiment_title(chain: Chain) -> str:
-    """Name of the MLflow experiment."""
-    return f"gtl-{chain.experiment.name}"
+def experiment_title(experiment: str) -> str:
+    """Name of the MLflow experiment of an experiment."""
+    return f"gtl-{experiment}"
 
 
 def find_parent(store: TrackingStore, chain: Chain, dagster_run_id: str) -> str | None:
     """The parent run of a Dagster run, where one was begun."""
-    experiment = store.client.get_experiment_by_name(experiment_title(chain))
+    experiment = store.client.get_experiment_by_name(experiment_title(chain.experiment.name))
     if experiment is None:
         return None
     runs = store.client.search_runs(
@@ -42,7 +42,7 @@ def parent_run(store: TrackingStore, chain: Chain, dagster_run_id: str) -> str:
     if found:
         return found
     run_id = store.start_run(
-        experiment_title(chain),
+        experiment_title(chain.experiment.name),
         chain.experiment.name,
         tags={
             DAGSTER_RUN: dagster_run_id,
@@ -73,7 +73,10 @@ def record_stages(chain: Chain, stages: Sequence[Stage], dagster_run_id: str) ->
     parent = parent_run(store, chain, dagster_run_id)
     for name, group in itertools.groupby(made, key=lambda stage: "/".join(stage.name.split("/")[:2])):
         run_id = store.start_run(
-            experiment_title(chain), name, parent, tags={DAGSTER_RUN: dagster_run_id, "gtl.stage": name}
+            experiment_title(chain.experiment.name),
+            name,
+            parent,
+            tags={DAGSTER_RUN: dagster_run_id, "gtl.stage": name},
         )
         for stage in group:
             _record(store, run_id, stage)

@@ -54,6 +54,11 @@ def find_report(chain: Chain) -> Stage | None:
     return chain.store.find("report", _key(chain))
 
 
+def report_folder(chain: Chain) -> Path:
+    """Where the report of a run as it is now lies, or would lie."""
+    return chain.store.path("report", _key(chain))
+
+
 def _key(chain: Chain) -> str:
     """Key of the report: what is there, how it is shown, and the models that were registered."""
     from gtl_core.evaluation.budgets import BUDGETS

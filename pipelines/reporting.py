@@ -8,12 +8,16 @@ import os
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 import dagster as dg
 
 from gtl_core.progress import OnProgress, Progress
 from gtl_core.store import Stage
+
+if TYPE_CHECKING:
+    from gtl_core.registry.tracking import TrackingStore
 
 _LOG_SECONDS = 5.0
 _PICTURE_BYTES = 150_000
@@ -109,6 +113,25 @@ def _embedded(content: bytes, meaning: str) -> Any:
 def table(rows: Sequence[Mapping[str, Any]]) -> Any:
     """Rows of equal keys as a table on the asset's page."""
     return dg.MetadataValue.table([dg.TableRecord(dict(row)) for row in rows])
+
+
+def run_link(store: TrackingStore, run_id: str, artifact: str = "") -> Any:
+    """A link to a run on MLflow's page: that of the server which is set, else the one that `gtl ui` opens.
+
+    Args:
+        store: where the run is.
+        run_id: the run.
+        artifact: a file of the run to show.
+    """
+    from pipelines.servers import HOST, MLFLOW_PORT
+
+    server = urlsplit(os.environ.get("MLFLOW_TRACKING_URI", ""))
+    # A password in the server's address is none of the page's business.
+    page = f"{server.scheme}://{server.netloc.rpartition('@')[2]}{server.path.rstrip('/')}"
+    page = page if server.scheme.startswith("http") else f"http://{HOST}:{MLFLOW_PORT}"
+    experiment = store.client.get_run(run_id).info.experiment_id
+    shown = f"/artifacts/{artifact}" if artifact else ""
+    return dg.MetadataValue.url(f"{page}/#/experiments/{experiment}/runs/{run_id}{shown}")
 
 
 def verdict_sentence(verdict: Mapping[str, Any]) -> str:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from gtl_core.config import Experiment, StrategyConfig
 from gtl_core.data.catalog import load_pair
+from gtl_core.data.directory_hash import Unchanged
 from gtl_core.errors import DataFailure, GtlError, InputError
 from gtl_core.evaluation.arms import SCRATCH
 from gtl_core.files import read_json, write_json
@@ -69,7 +70,22 @@ ROOMS: Mapping[str, tuple[str, ...]] = {
         "metrics/relatedness",
         "metrics/transferability",
     ),
-    "synthetic_quality": ("data/image_set", "networks", "training", "metrics"),
+    "synthetic_quality": (
+        "data/image_set",
+        "networks",
+        "training",
+        "metrics/distribution",
+        "metrics/features",
+        "metrics/frechet",
+        "metrics/kernel",
+        "metrics/manifold",
+        "metrics/memorisation",
+        "metrics/neighbours",
+        "metrics/quality",
+        "metrics/shares",
+        "metrics/sliced_wasserstein",
+        "metrics/trajectory",
+    ),
     "evaluation": (
         "data/image_set",
         "networks",
@@ -92,6 +108,7 @@ ROOMS: Mapping[str, tuple[str, ...]] = {
     "report": ("evaluation/report", "evaluation/forest"),
 }
 """The rooms of `gtl_core` whose code a stage calls: its code version is their hash."""
+_OF_SOURCE_ALONE = ("source_gan", "source_classifier")
 
 
 def stage_code_version(name: str) -> str:
@@ -137,9 +154,22 @@ class Chain:
         return StageStore(self.homes.artifacts, self.experiment.name)
 
     @cached_property
+    def _opened(self) -> tuple[Unchanged, tuple[ImageSet, ImageSet]]:
+        """Both sets, and before them the state that they were in, so that no change can come between the two."""
+        names = (self.experiment.source.dataset, self.experiment.target.dataset)
+        unchanged = Unchanged.since_now(self.homes.data / name for name in names)
+        return unchanged, load_pair(self.experiment, self.homes.data)
+
+    @property
     def sets(self) -> tuple[ImageSet, ImageSet]:
         """The source and the target image set."""
-        return load_pair(self.experiment, self.homes.data)
+        return self._opened[1]
+
+    def _store_of(self, name: str) -> StageStore:
+        """The store for a stage that is made from the sets: a build under which one of its sets changes is lost."""
+        unchanged = self._opened[0]
+        of_stage = Unchanged(unchanged.folders[:1]) if name in _OF_SOURCE_ALONE else unchanged
+        return replace(self.store, require_same_inputs=of_stage)
 
     # Keys: what each stage is made from.
 
@@ -253,8 +283,23 @@ class Chain:
     def registration_key(self) -> str:
         """Key of the registration."""
         promotion = self.experiment.promotion.model_dump(mode="json")
-        screened = {"quality": self.quality_key} if self.experiment.promotion.memorisation == "screen" else {}
+        screened = {"quality": self.quality_key} if self.experiment.promotion.asks_for_memorisation else {}
         return self._key("registered_models", evaluation=self.evaluation_key, promotion=promotion, **screened)
+
+    def stage_keys(self) -> list[tuple[str, str]]:
+        """Name and key of every stage that today's settings, data and code ask for, whether it is there or not."""
+        chains = [self, self._pilots] if self.pilot_key else [self]
+        cells = [
+            pair
+            for chain in chains
+            for label, draw, seed in chain._grid
+            for strategy in [chain._strategy(label)]
+            for pair in (
+                (_gan_name(label, draw, seed), chain.transferred_key(strategy, draw, seed)),
+                (_images_name(label, draw, seed), chain.synthetic_key(strategy, draw, seed)),
+            )
+        ]
+        return [*self._keys.items(), *cells]
 
     @property
     def _image(self) -> dict[str, Any]:
@@ -445,7 +490,7 @@ class Chain:
         source_classifier = self.require("source_classifier").path / "classifier.safetensors"
         cells = [
             {
-                "store": self.store,
+                "store": self._store_of("transferred_gan"),
                 "name": _gan_name(label, draw, seed),
                 "key": self.transferred_key(strategy, draw, seed),
                 "force": self.force,
@@ -489,7 +534,7 @@ class Chain:
             raise GtlError(f"{self.experiment.name}: no strategy worked ({reasons}); name others or change settings")
         cells = [
             {
-                "store": self.store,
+                "store": self._store_of("synthetic_images"),
                 "name": _images_name(label, draw, seed),
                 "key": self.synthetic_key(self._strategy(label), draw, seed),
                 "force": self.force,
@@ -543,6 +588,16 @@ class Chain:
         """The stage of the images that were sampled from that GAN."""
         key = self.synthetic_key(self._strategy(label), draw, gan_seed)
         return self._found(_images_name(label, draw, gan_seed), key)
+
+    def finished_gans(self) -> list[Stage]:
+        """The stages of all GANs of the target, once they are made."""
+        stopped = self.stopped()
+        return [self.transferred(label, draw, seed) for label, draw, seed in self._grid if label not in stopped]
+
+    def finished_images(self) -> list[Stage]:
+        """The stages of all their images, once they are made."""
+        failures = self.failures()
+        return [self.synthetic(label, draw, seed) for label, draw, seed in self._grid if label not in failures]
 
     def domain_gap(self) -> Stage:
         """Measures how related source and target are, by what the first draw may see; the stage holds `gap.json`."""
@@ -635,7 +690,7 @@ class Chain:
         }
 
     def _build(self, name: str, key: str, make: Any) -> Stage:
-        return self.store.build(name, key, make, force=self.force)
+        return self._store_of(name).build(name, key, make, force=self.force)
 
     def _found(self, name: str, key: str) -> Stage:
         stage = self.store.find(name, key)

@@ -11,12 +11,17 @@ from typing import TYPE_CHECKING, Any, Literal
 from gtl_core.config import Experiment
 from gtl_core.files import read_json
 from gtl_core.homes import Homes
+from gtl_core.registry.admission import admit
+from gtl_core.registry.approval import AGAINST, GATE_TAG
 from gtl_core.registry.gate import Candidate, GateResult, judge
 from gtl_core.registry.lineage import build_record
 from gtl_core.registry.model_card import model_card
 from gtl_core.registry.packaging import log_package, package_classifier, package_generator
-from gtl_core.registry.promotion import aliases, current_alias, nominate, promote
+from gtl_core.registry.promotion import find_pair, settle
+from gtl_core.registry.rules import Rule
+from gtl_core.registry.standing import aliases, current_alias
 from gtl_core.registry.tracking import TrackingStore, open_store
+from gtl_core.registry.unfinished import REGISTRATION_TAG, begun, decision
 
 if TYPE_CHECKING:
     from gtl_core.data.draws import Draw
@@ -48,14 +53,20 @@ def register_experiment(
     draw: Draw,
     checkpoints: Sequence[tuple[str, Path]],
     datasets: Sequence[Mapping[str, Any]],
+    seen: Path,
+    documents: Mapping[str, Path],
     data_version: str,
+    registration: str,
     memorisation: Mapping[str, Any] | None = None,
 ) -> list[dict[str, Any]]:
     """Registers the best classifier and its generator, and makes them champions where the gate and the rules allow.
 
-    Both become challengers first. The gate is asked every time, and its answer is a tag (`gtl.gate`) of the
-    classifier's version. With automatic approval, or where there is no champion yet, those that pass become
-    champions, the generator with its classifier; with manual approval they wait as challengers.
+    The gate is asked every time, and its answer is a tag (`gtl.gate`) of the classifier's version. Those that pass
+    become challengers; those that it refuses stay registered without an alias. With automatic approval, or where there
+    is no champion yet, challengers become champions at once, the generator with its classifier; with manual approval,
+    or where a rollback has frozen the model, they wait. Each of these decisions is an entry of the model's history.
+
+    Where a killed process has begun this registration, its versions are taken up and what is missing is done.
 
     Args:
         experiment: what was run.
@@ -69,12 +80,15 @@ def register_experiment(
         draw: a draw of it, for its test part.
         checkpoints: stage and file of every checkpoint on the way.
         datasets: `{name, role, version, images}` of each image set.
+        seen: file from `write_seen`, what both models have seen.
+        documents: files to log in the run, such as the data validation, by their path among its artifacts.
         data_version: version of the whole data home.
-        memorisation: what the screen found of the generator's strategy, where the gate is to look at it.
+        registration: hash of what is registered, weights included; equal ones are one registration.
+        memorisation: what was measured of the generator's strategy, where the gate is to look at it.
 
     Returns:
-        `{name, version, alias, gate}` of the classifier and of the generator; the alias is None for one that has
-        been overtaken, the gate is `GateResult.to_json()`.
+        `{name, version, alias, gate, waits}` of the classifier and of the generator; the alias is None for one that
+        was refused, the gate is `GateResult.to_json()`, and `waits` says what a challenger waits for, empty for others.
 
     Raises:
         InputError: this is no git checkout, the MLflow store cannot be reached, or a file of a stage is missing.
@@ -87,18 +101,32 @@ def register_experiment(
     best = read_json(evaluation / "best" / "best.json")
     weights = evaluation / "best" / "classifier.safetensors"
     made = SyntheticSet.load(synthetic)
+    for path, document in documents.items():
+        store.log_artifact(parent_run_id, document, Path(path).parent.as_posix())
     record = build_record(
         homes,
+        experiment,
         mlflow_run_id=parent_run_id,
         dagster_run_id=dagster_run_id,
         data_version=data_version,
         datasets=datasets,
+        seen=seen,
+        documents=documents,
         checkpoints=[*checkpoints, ("classifier", weights)],
         synthetic=synthetic,
         verdict=verdict,
+        arms=arms,
+        best=best,
     )
-    tags = {"gtl.experiment": experiment.name, "gtl.verdict": verdict["label"], "gtl.data_version": data_version}
+    tags = {
+        "gtl.experiment": experiment.name,
+        "gtl.verdict": verdict["label"],
+        "gtl.data_version": data_version,
+        REGISTRATION_TAG: registration,
+    }
     names = classifier_name(experiment.name), generator_name(experiment.name)
+    earlier = begun(store, names, registration)
+    there = earlier.versions if earlier else {}
     # The example that is stored with a model goes wherever the model goes, so it is no real image.
     example = made.images[:: max(1, len(made) // _EXAMPLES)][:_EXAMPLES]
     with tempfile.TemporaryDirectory(prefix="gtl-register-") as scratch:
@@ -111,12 +139,14 @@ def register_experiment(
             f"{experiment.name}: {generator.parent}",
         )
         versions = [
-            log_package(
+            there.get(name)
+            or log_package(
                 store,
                 parent_run_id,
                 package,
                 name=name,
                 lineage=record,
+                seen=seen,
                 card=model_card(
                     package.kind,
                     name,
@@ -134,16 +164,24 @@ def register_experiment(
             )
             for package, name, text in zip(packages, names, said, strict=True)
         ]
-        champion = aliases(store, names[0]).get("champion")
-        for name, version in zip(names, versions, strict=True):
-            nominate(store, name, version, f"registered by run {parent_run_id}")
-        result = _judge(experiment, store, names, versions, champion, target, draw, memorisation, Path(scratch))
-    _note(store, names[0], versions[0], result)
-    if result.passed and (experiment.promotion.approval == "automatic" or champion is None):
-        for name, version in zip(names, versions, strict=True):
-            promote(store, name, version, result.reasons[0])
+        decided = decision(store, names[0], versions[0]) if earlier else None
+        if decided:
+            settle(store, names[0])
+            champion, result = decided.details[AGAINST], _noted(store, names[0], versions[0])
+        else:
+            champion = aliases(store, names[0]).get("champion")
+            result = _judge(experiment, store, names, versions, champion, target, draw, memorisation, Path(scratch))
+            _note(store, names[0], versions[0], result)
+    pair = find_pair(store, names[0], versions[0])
+    waits = admit(store, pair, result, champion, experiment.promotion.approval, decided)
     return [
-        {"name": name, "version": version, "alias": current_alias(homes, name, version), "gate": result.to_json()}
+        {
+            "name": name,
+            "version": version,
+            "alias": current_alias(homes, name, version),
+            "gate": result.to_json(),
+            "waits": waits,
+        }
         for name, version in zip(names, versions, strict=True)
     ]
 
@@ -175,17 +213,24 @@ def _judge(
         champion=candidate("champion", 0, champion) if champion else None,
         images=target.images[draw.test],
         labels=target.labels[draw.test],
+        groups=target.manifest["group"].to_numpy(dtype=str)[draw.test],
         classes=target.classes,
-        metric=experiment.promotion.metric,
-        min_gain=experiment.promotion.min_gain,
+        promotion=experiment.promotion,
         memorisation=memorisation,
     )
 
 
 def _note(store: TrackingStore, name: str, version: str, result: GateResult) -> None:
     """Writes what the gate found on the classifier's version."""
-    tags = {"gtl.gate": json.dumps(result.to_json()), "gtl.metric": result.metric}
+    tags = {GATE_TAG: json.dumps(result.to_json()), "gtl.metric": result.metric}
     if result.challenger_score is not None:
         tags["gtl.score"] = repr(result.challenger_score)
     for key, value in tags.items():
         store.client.set_model_version_tag(name, version, key, value)
+
+
+def _noted(store: TrackingStore, name: str, version: str) -> GateResult:
+    """What the gate has found, as `_note` wrote it."""
+    found = json.loads(store.client.get_model_version(name, version).tags[GATE_TAG])
+    rules = tuple(Rule(**rule) for rule in found["rules"])
+    return GateResult(**{**found, "reasons": tuple(found["reasons"]), "rules": rules})

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from pipelines.cli.drift import drift
 from pipelines.cli.gap import gap
 from pipelines.cli.output import Json, note, say, show_facts, show_json, show_table
 
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 
 app = typer.Typer(help="Import image sets, look at them, check and version them.", no_args_is_help=True)
 app.command()(gap)
+app.command()(drift)
 
 Name = Annotated[str, typer.Argument(help="Name of an image set; gtl data list shows them.")]
 

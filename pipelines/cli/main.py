@@ -7,13 +7,32 @@ import os
 import sys
 import traceback
 from collections.abc import Iterator, Sequence
+from gc import freeze
 from typing import Annotated, Any
 
 import typer
 from typer.core import TyperGroup
 
 from gtl_core.errors import GtlError
-from pipelines.cli import data, doctor, lineage, models, report, run, study, synthesis, ui, validate, verify
+from pipelines.cli import (
+    alerts,
+    audit,
+    data,
+    doctor,
+    gc,
+    lineage,
+    models,
+    promotion,
+    report,
+    reproduce,
+    resume,
+    run,
+    study,
+    synthesis,
+    ui,
+    validate,
+    verify,
+)
 from pipelines.cli.output import note
 
 _NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
@@ -24,6 +43,7 @@ _DAGSTER_INTERRUPTION = "DagsterExecutionInterruptedError"
 START = "Start"
 DATA = "Data"
 RESULTS = "Results"
+PRODUCTION = "Production"
 PROJECT = "Project"
 
 HELP = """\
@@ -42,16 +62,18 @@ The usual order:
   gtl data import NAME PATH   your source images, then your target images
   gtl data validate NAME      blank images, duplicates, leaks into the test part
   gtl run EXPERIMENT          experiments/EXPERIMENT.yaml, from data to models
+  gtl resume EXPERIMENT       goes on where a run was killed or failed
   gtl report EXPERIMENT       the verdict and everything behind it, on one page
   gtl models                  what is registered, and which is the champion
-  gtl lineage MODEL@champion  what that model is made of
+  gtl lineage MODEL@champion  what that model is made of; --down SET tells which models have seen a set
+  gtl promote MODEL VERSION   approve of a challenger; gtl rollback MODEL takes it back, gtl history MODEL tells all
   gtl ui                      Dagster and MLflow in the browser
 
 Exit codes:
   0  done
   1  unexpected failure
   2  bad input or configuration
-  3  the data failed validation, or a folder is not as it was signed
+  3  the data failed validation, or something is not as it was signed or recorded
   4  the gate refused
 
 Each command explains itself with --help; those that print a table take --json.
@@ -100,6 +122,7 @@ data.app.command("validate")(validate.validate)
 
 app.command("demo", rich_help_panel=START)(run.demo)
 app.command("run", rich_help_panel=START)(run.run)
+app.command("resume", rich_help_panel=START)(resume.resume)
 app.add_typer(data.app, name="data", rich_help_panel=DATA)
 app.command("export", rich_help_panel=DATA)(synthesis.export)
 app.command("verify", rich_help_panel=DATA)(verify.verify)
@@ -108,13 +131,24 @@ app.command("report", rich_help_panel=RESULTS)(report.report)
 app.command("compare", rich_help_panel=RESULTS)(report.compare)
 app.add_typer(study.app, name="study", rich_help_panel=RESULTS)
 app.command("lineage", rich_help_panel=RESULTS)(lineage.lineage)
+app.command("promote", rich_help_panel=PRODUCTION)(promotion.promote)
+app.command("reject", rich_help_panel=PRODUCTION)(promotion.reject)
+app.command("rollback", rich_help_panel=PRODUCTION)(promotion.rollback)
+app.command("unfreeze", rich_help_panel=PRODUCTION)(promotion.unfreeze)
+app.command("history", rich_help_panel=PRODUCTION)(promotion.history)
+app.command("reproduce", rich_help_panel=PRODUCTION)(reproduce.reproduce)
+app.command("audit", rich_help_panel=PRODUCTION)(audit.audit)
+app.add_typer(alerts.app, name="alerts", rich_help_panel=PRODUCTION)
 app.command("ui", rich_help_panel=RESULTS)(ui.ui)
 app.command("doctor", rich_help_panel=PROJECT)(doctor.doctor)
+app.command("gc", rich_help_panel=PROJECT)(gc.gc)
 
 
 def main() -> None:
     """Entry point of the console script."""
-    sys.exit(invoke(sys.argv[1:]))
+    code = invoke(sys.argv[1:])
+    freeze()  # else Python looks through everything that was imported for garbage as it ends, for half a second
+    sys.exit(code)
 
 
 def invoke(arguments: Sequence[str]) -> int:

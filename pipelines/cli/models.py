@@ -7,13 +7,11 @@ from pipelines.cli.output import Json, show_json, show_table
 
 def models(json_: Json = False) -> None:
     """List the registered models: versions, aliases, verdicts and scores on the test images."""
-    import os
-
     from gtl_core.homes import Homes
+    from gtl_core.registry.tracking import has_store
 
     homes = Homes.locate()
-    # Looking must not make a store: its tables take seconds.
-    if os.environ.get("MLFLOW_TRACKING_URI") or (homes.mlruns / "mlflow.db").is_file():
+    if has_store(homes):
         from gtl_core.registry.lineage import list_models
 
         rows = list_models(homes)

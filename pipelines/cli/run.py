@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Any
 
 import typer
@@ -28,9 +29,14 @@ def run(
 
     homes = Homes.locate()
     prepare(homes)
-    summary = _run(experiment, homes, force)
+    carry_out(experiment, homes, force=force, json_=json_)
+
+
+def carry_out(name: str, homes: Any, *, force: bool, json_: bool, more: Mapping[str, Any] | None = None) -> None:
+    """Runs an experiment, shows what came out, with `more` in the JSON, and heeds the gate."""
+    summary = _run(name, homes, force)
     if json_:
-        show_json(summary)
+        show_json({**summary, **(more or {})})
     else:
         _show(summary)
     _heed_gate(summary)
@@ -106,7 +112,15 @@ def _show(summary: dict[str, Any]) -> None:
         ["model", "version", "alias"],
         [[model["name"], model["version"], model["alias"]] for model in summary["models"]],
     )
-    say(f"gate {'passed' if summary['gate']['passed'] else 'refused'}: {'; '.join(summary['gate']['reasons'])}")
+    gate = summary["gate"]
+    if gate["passed"]:
+        say(f"gate passed: {'; '.join(gate['reasons'])}")
+    else:
+        say("gate refused:")
+        for reason in gate["reasons"]:
+            say(f"  {reason}")
+    if gate["waits"] and summary["models"][0]["alias"] == "challenger":
+        say(gate["waits"])
     reused = sum(stage["reused"] for stage in summary["stages"])
     say()
     say(

@@ -27,6 +27,7 @@ def ui(
     import time
 
     from gtl_core.homes import Homes
+    from pipelines.instance import open_instance
     from pipelines.servers import (
         DAGSTER_PORT,
         MLFLOW_PORT,
@@ -38,6 +39,9 @@ def ui(
     )
 
     homes = Homes.locate()
+    # A damaged database is told before anything starts, and the queue knows its pool before its first look.
+    with open_instance(homes):
+        pass
     specs = [dagster_server(homes, free_port(dagster_port, DAGSTER_PORT, [mlflow_port] if mlflow_port else []))]
     tracking = os.environ.get("MLFLOW_TRACKING_URI", "")
     if not tracking.startswith("http"):

@@ -7,7 +7,7 @@ from gtl_core.files import read_json
 from gtl_core.registry.tracking import open_store
 from pipelines.assets import asset_options
 from pipelines.report import make_report
-from pipelines.reporting import Reporter, outcome
+from pipelines.reporting import Reporter, outcome, run_link
 from pipelines.runs import running
 
 
@@ -25,9 +25,9 @@ def report(context: dg.AssetExecutionContext, reporter: dg.ResourceParam[Reporte
         return outcome(
             [stage],
             {
-                "report": dg.MetadataValue.url((stage.path / HTML).as_uri()),
+                "report": run_link(store, run_id, HTML),
                 "page": dg.MetadataValue.path(str(stage.path / HTML)),
-                "MLflow run": run_id,
+                "MLflow run": run_link(store, run_id),
                 "missing": ", ".join(missing) or "nothing",
             },
         )

@@ -49,7 +49,10 @@ def test_help_loads_nothing_heavy():
     assert answer.stderr.strip() == "[]"
 
 
-@pytest.mark.parametrize("command", [*([name] for name in COMMANDS), ["data", "import"], ["data", "validate"]])
+@pytest.mark.parametrize(
+    "command",
+    [*([name] for name in COMMANDS), ["data", "import"], ["data", "validate"], ["resume"], ["alerts", "test"]],
+)
 def test_every_command_explains_itself(command, capfd):
     assert invoke([*command, "--help"]) == 0
     assert "Usage: gtl " + " ".join(command) in " ".join(capfd.readouterr().out.split())

@@ -31,7 +31,7 @@ def summary(**verdict: Any) -> dict[str, Any]:
         "arms": [{"arm": "self_trained", "mean": 0.9, "low": 0.88, "high": 0.92}],
         "pilot": None,
         "models": [{"name": "gtl-small-classifier", "version": "1", "alias": "champion"}],
-        "gate": {"passed": True, "reasons": ["there is no champion yet"]},
+        "gate": {"passed": True, "reasons": ["there is no champion yet"], "waits": ""},
         "stages": [{"reused": False}],
         "seconds": 3.0,
         "folder": "artifacts/small",
@@ -58,3 +58,21 @@ def test_a_strategy_that_goes_on_although_its_pilot_was_losing_is_named(capsys: 
     note = "every strategy was losing in its pilot; finetune, the best of them, goes on so that there is a verdict"
     _show(summary() | {"pilot": {"note": note}})
     assert note in capsys.readouterr().out.splitlines()
+
+
+def test_a_refused_gate_names_each_broken_rule_on_a_line_of_its_own(capsys: pytest.CaptureFixture[str]) -> None:
+    broken = ["ece 0.2 where at most 0.1 is asked for: 0.1 too much", "a gain of -0.0100; 0.0100 is missing"]
+    _show(summary() | {"gate": {"passed": False, "reasons": broken, "waits": ""}})
+    lines = capsys.readouterr().out.splitlines()
+    start = lines.index("gate refused:")
+    assert lines[start + 1 : start + 3] == [f"  {reason}" for reason in broken]
+
+
+def test_what_a_challenger_waits_for_is_told_as_long_as_it_is_one(capsys: pytest.CaptureFixture[str]) -> None:
+    waits = "it waits for approval: gtl promote gtl-small-classifier 2 --by NAME --reason TEXT"
+    gate = {"passed": True, "reasons": ["better"], "waits": waits}
+    model = {"name": "gtl-small-classifier", "version": "2", "alias": "challenger"}
+    _show(summary() | {"gate": gate, "models": [model]})
+    assert waits in capsys.readouterr().out.splitlines()
+    _show(summary() | {"gate": gate, "models": [model | {"alias": "champion"}]})
+    assert waits not in capsys.readouterr().out

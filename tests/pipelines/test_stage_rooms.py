@@ -21,12 +21,21 @@ def imported(module: str) -> set[str]:
 
 
 # The report reads what the evaluation has written, whose version is among its inputs.
-STAGES = [name for name, rooms in ROOMS.items() if name != "report" and any("evaluation/" in room for room in rooms)]
+STAGES = [
+    (name, room)
+    for name, rooms in ROOMS.items()
+    for room in ("evaluation/", "metrics/")
+    if name != "report" and any(module.startswith(room) for module in rooms)
+]
 
 
-@pytest.mark.parametrize("stage", STAGES)
-def test_a_stage_that_names_modules_of_the_evaluation_names_all_that_these_import_there(stage: str):
-    named = {room for room in ROOMS[stage] if room.startswith("evaluation/")}
-    modules = [room for room in named if (ROOT / f"{room}.py").is_file()]
-    needed = {found for module in modules for found in imported(module) if found.startswith("evaluation/")}
+@pytest.mark.parametrize(("stage", "room"), STAGES)
+def test_a_stage_that_names_modules_of_a_room_names_all_that_these_import_there(stage: str, room: str):
+    named = {module for module in ROOMS[stage] if module.startswith(room)}
+    modules = [module for module in named if (ROOT / f"{module}.py").is_file()]
+    needed = {found for module in modules for found in imported(module) if found.startswith(room)}
     assert needed <= named
+
+
+def test_checks_for_drift_are_part_of_no_stage():
+    assert not [room for rooms in ROOMS.values() for room in rooms if room == "metrics" or "drift" in room]

@@ -1,10 +1,7 @@
-"""A project in a git checkout with an MLflow store, and the outputs of the stages that a registration needs."""
+"""The outputs of the stages that a registration needs."""
 
 from __future__ import annotations
 
-import shutil
-import subprocess
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -13,62 +10,8 @@ import pytest
 from gtl_core.config import ClassifierConfig, Experiment
 from gtl_core.data.image_set import ImageSet
 from gtl_core.files import write_json
-from gtl_core.homes import Homes
-from gtl_core.registry.tracking import TrackingStore, open_store
 
 CLASSES = tuple("0123456789")
-
-
-def homes_in(root: Path) -> Homes:
-    """The homes of a project whose root is `root`."""
-    return Homes(
-        root=root,
-        data=root / "data",
-        mlruns=root / "mlruns",
-        artifacts=root / "artifacts",
-        dagster=root / ".dagster",
-        experiments=root / "experiments",
-    )
-
-
-@pytest.fixture(scope="session")
-def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A new MLflow database; making one takes seconds, copying one nothing."""
-    homes = homes_in(tmp_path_factory.mktemp("store"))
-    with pytest.MonkeyPatch.context() as patch:
-        patch.delenv("MLFLOW_TRACKING_URI", raising=False)
-        open_store(homes)
-    return homes.mlruns / "mlflow.db"
-
-
-@pytest.fixture(scope="session")
-def new_project(empty_store: Path) -> Callable[[Path], Homes]:
-    """Makes a project with an empty MLflow store: a git checkout with one commit that holds a lock file."""
-
-    def make(root: Path) -> Homes:
-        homes = homes_in(root)
-        homes.mlruns.mkdir(parents=True)
-        shutil.copy(empty_store, homes.mlruns / "mlflow.db")
-        (root / "requirements.lock").write_text("torch==2.13.0\n")
-        identity = ["-c", "user.name=Test", "-c", "user.email=test@example.org"]
-        for command in (["init", "-q"], ["add", "requirements.lock"], [*identity, "commit", "-q", "-m", "start"]):
-            subprocess.run(["git", *command], cwd=root, check=True)
-        return homes
-
-    return make
-
-
-@pytest.fixture
-def homes(tmp_path: Path, new_project: Callable[[Path], Homes], monkeypatch: pytest.MonkeyPatch) -> Homes:
-    """A project of its own."""
-    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
-    return new_project(tmp_path / "project")
-
-
-@pytest.fixture
-def store(homes: Homes) -> TrackingStore:
-    """The MLflow store of that project."""
-    return open_store(homes)
 
 
 @pytest.fixture(scope="session")

@@ -19,12 +19,14 @@ from gtl_core.config import Experiment
 from gtl_core.data.draws import make_draws
 from gtl_core.data.image_set import ImageSet
 from gtl_core.errors import InputError
-from gtl_core.files import file_sha256
+from gtl_core.files import file_sha256, write_json
 from gtl_core.homes import Homes
+from gtl_core.registry.history import entries
 from gtl_core.registry.lineage import HashCheck, list_models, read_lineage, synthetic_folder, verify_lineage
-from gtl_core.registry.promotion import aliases, current_alias, nominate, promote
 from gtl_core.registry.register import register_experiment
 from gtl_core.registry.relocation import mend_moved
+from gtl_core.registry.seen import write_seen
+from gtl_core.registry.standing import aliases, problems
 from gtl_core.registry.tracking import TrackingStore, open_store
 from pipelines.cli.main import invoke
 
@@ -61,6 +63,10 @@ def registered(
     shutil.copytree(tiny_digits, homes.data / "tiny-digits")
     target = ImageSet.load(homes.data / "tiny-digits")
     checkpoint = homes.artifacts / "digits" / "gan" / "gan.safetensors"
+    draws = make_draws(target, 5, 5, 0.3, 2, 0)
+    seen, validation = homes.artifacts / "digits" / "seen.parquet", homes.artifacts / "digits" / "validation.json"
+    write_seen(seen, target, target, draws, 0, pool=False, transferred=True)
+    write_json(validation, {"passed": True, "findings": []})
     with pytest.MonkeyPatch.context() as patch:
         patch.delenv("MLFLOW_TRACKING_URI", raising=False)
         run_id = open_store(homes).start_run("gtl-digits", "digits")
@@ -75,17 +81,20 @@ def registered(
                 generator=checkpoint,
                 synthetic=homes.artifacts / "digits" / "synthetic",
                 target=target,
-                draw=make_draws(target, 5, 5, 0.3, 2, 0)[0],
+                draw=draws[0],
                 checkpoints=[("source_gan", checkpoint)],
                 datasets=[{"name": target.name, "role": "target", "version": target.version, "images": len(target)}],
+                seen=seen,
+                documents={"validation/validation.json": validation},
                 data_version=DATA_VERSION,
+                registration=f"with a gain of {what.promotion.min_gain}",
                 memorisation=memorisation,
             )
 
         started = time.monotonic()
         first = register(experiment)
         seconds = time.monotonic() - started
-        strict = experiment.promotion.model_copy(update={"min_gain": 0.5})
+        strict = experiment.promotion.model_copy(update={"min_gain": 0.5, "memorisation": "screen"})
         screened = {"screen": "copies", "sentence": COPIES}
         second = register(experiment.model_copy(update={"promotion": strict}), screened)
     return Registered(homes, run_id, first, second, seconds)
@@ -115,15 +124,15 @@ def test_a_versions_page_says_which_arm_it_is_and_by_what_it_was_chosen(register
     assert "arm real_augmented, chosen by balanced accuracy on the labelled validation part;" in description
 
 
-def test_a_version_that_misses_the_gain_stays_challenger_and_the_champion_stays(registered: Registered):
-    assert [model["alias"] for model in registered.second] == ["challenger", "challenger"]
+def test_a_version_that_misses_the_gain_gets_no_alias_and_the_champion_stays(registered: Registered):
+    assert [model["alias"] for model in registered.second] == [None, None]
     gate = registered.second[0]["gate"]
     assert not gate["passed"]
     assert gate["champion_score"] == gate["challenger_score"] == registered.first[0]["gate"]["challenger_score"]
     assert (gate["improved"], gate["worsened"]) == (0, 0)
     assert "+0.5000" in gate["reasons"][-1]
     store = open_store(registered.homes)
-    assert aliases(store, CLASSIFIER) == aliases(store, GENERATOR) == {"champion": "1", "challenger": "2"}
+    assert aliases(store, CLASSIFIER) == aliases(store, GENERATOR) == {"champion": "1"}
     assert json.loads(store.client.get_model_version(CLASSIFIER, "2").tags["gtl.gate"]) == gate
 
 
@@ -163,9 +172,7 @@ def test_lineage_leads_from_the_model_to_the_pixels(registered: Registered):
     assert record["environment"]["torch"]
 
 
-@pytest.mark.parametrize(
-    ("reference", "version"), [("", "1"), ("@champion", "1"), ("@challenger", "2"), ("/2", "2"), ("/1", "1")]
-)
+@pytest.mark.parametrize(("reference", "version"), [("", "1"), ("@champion", "1"), ("/2", "2"), ("/1", "1")])
 def test_a_model_is_found_by_name_alias_or_version(registered: Registered, reference: str, version: str):
     assert read_lineage(registered.homes, GENERATOR + reference)["model"]["version"] == version
 
@@ -174,7 +181,7 @@ def test_a_model_is_found_by_name_alias_or_version(registered: Registered, refer
     ("reference", "hint"),
     [
         ("gtl-digit-classifier", f"did you mean {CLASSIFIER}"),
-        (f"{CLASSIFIER}@production", "challenger, champion"),
+        (f"{CLASSIFIER}@production", "it has champion"),
         (f"{CLASSIFIER}/9", "1, 2"),
         ("wholly-different", "gtl models"),
     ],
@@ -187,9 +194,9 @@ def test_what_is_not_registered_is_answered_with_what_is(registered: Registered,
 def test_models_are_listed_with_aliases_and_scores_newest_first(registered: Registered):
     rows = list_models(registered.homes)
     assert [(row["name"], row["version"], row["aliases"]) for row in rows] == [
-        (CLASSIFIER, "2", ["challenger"]),
+        (CLASSIFIER, "2", []),
         (CLASSIFIER, "1", ["champion"]),
-        (GENERATOR, "2", ["challenger"]),
+        (GENERATOR, "2", []),
         (GENERATOR, "1", ["champion"]),
     ]
     assert rows[0]["score"] == registered.second[0]["gate"]["challenger_score"]
@@ -245,6 +252,7 @@ def test_every_hash_of_an_untouched_project_is_found_again(registered: Registere
         "synthetic manifest",
         "data set tiny-digits",
         "requirements.lock",
+        "seen images",
     }
     assert set(states.values()) == {"same"}
 
@@ -298,21 +306,20 @@ def test_a_model_from_elsewhere_has_no_lineage(store: TrackingStore, homes: Home
         read_lineage(homes, "other")
 
 
-def test_a_promoted_version_is_no_challenger_any_more_and_its_moves_are_on_record(
-    store: TrackingStore, homes: Homes, tmp_path: Path
-):
-    store.client.create_registered_model("model")
-    for _ in range(2):
-        store.client.create_model_version("model", tmp_path.as_uri())
-    nominate(store, "model", "1", "new")
-    assert current_alias(homes, "model", "1") == "challenger"
-    promote(store, "model", "1", "better")
-    nominate(store, "model", "2", "newer")
-    promote(store, "model", "2", "better still")
-    assert aliases(store, "model") == {"champion": "2"}
-    assert current_alias(homes, "model", "1") is None
-    record = json.loads(store.client.get_model_version("model", "2").tags["gtl.became_champion"])
-    assert (record["from"], record["reason"]) == ("1", "better still")
+def test_every_decision_of_a_registration_is_in_the_history_of_both_models(registered: Registered):
+    store = open_store(registered.homes)
+    for model in (CLASSIFIER, GENERATOR):
+        history = entries(store, model)
+        assert [(entry.action, entry.version, entry.by) for entry in history] == [
+            ("registered", "1", "gate"),
+            ("promoted", "1", "gate"),
+            ("refused", "2", "gate"),
+        ]
+        assert {(entry.run, entry.verdict) for entry in history} == {(registered.run_id, "inconclusive")}
+        assert "+0.5000" in history[-1].reason
+        assert problems(store, model, {}) == []
+    assert "gain" in entries(store, CLASSIFIER)[-1].details["rules"]
+    assert entries(store, CLASSIFIER)[-1].details["against"] == "1"
 
 
 def test_a_project_that_is_no_git_checkout_registers_nothing(
@@ -334,6 +341,9 @@ def test_a_project_that_is_no_git_checkout_registers_nothing(
             draw=make_draws(target, 5, 5, 0.3, 2, 0)[0],
             checkpoints=[],
             datasets=[],
+            seen=registered.homes.artifacts / "digits" / "seen.parquet",
+            documents={},
             data_version=DATA_VERSION,
+            registration="none",
         )
     assert store.client.search_registered_models() == []
