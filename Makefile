@@ -21,10 +21,10 @@ demo: $(READY) ## Run the whole chain on the embedded digits: minutes, no downlo
 	$(BIN)/gtl demo
 
 test: lint ## Lint, types, layers and all tests
-	$(BIN)/pytest -n 2 --dist loadgroup
+	$(BIN)/pytest -n auto --dist loadgroup
 
 test-fast: $(READY) ## The unit tests alone
-	$(BIN)/pytest -n 2 --dist loadgroup -m "not end_to_end"
+	$(BIN)/pytest -n auto --dist loadgroup -m "not end_to_end"
 
 lint: $(READY) ## ruff, mypy and the layers between rooms
 	$(BIN)/ruff format --check .

@@ -31,6 +31,9 @@ _DIGEST_LIMIT = 36
 _PAGE = 1000
 """Results asked for at once; MLflow gives no more of registered models."""
 
+_OPENING_SECONDS = 120
+"""Making the tables of a new store takes seconds, and ten times that on a busy machine."""
+
 RunStatus = Literal["FINISHED", "FAILED", "KILLED"]
 
 
@@ -239,15 +242,32 @@ def open_store(homes: Homes) -> TrackingStore:
         logging.getLogger(name).setLevel(logging.WARNING)  # each step of making a store or a package is told otherwise
     # It writes a traceback for an exception that it raises as well, and that may be waited for, as a lock is.
     logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)
+    locks = homes.mlruns / ".locks"
     try:
-        client = MlflowClient(tracking_uri=uri, registry_uri=uri)
-        client.search_experiments(max_results=1)
-        client.search_registered_models(max_results=1)
+        with contextlib.nullcontext() if uri.startswith("http") else _alone(locks):
+            client = MlflowClient(tracking_uri=uri, registry_uri=uri)
+            client.search_experiments(max_results=1)
+            client.search_registered_models(max_results=1)
     except MlflowException as error:
         raise InputError(f"the MLflow store {shown(uri)} cannot be used: {' '.join(str(error).split())}") from error
     # Servers hand out the location of artifacts; a database reached directly has nobody to do so.
     artifacts = None if uri.startswith("http") else homes.mlruns / "artifacts"
-    return TrackingStore(client, artifacts, homes.mlruns / ".locks")
+    return TrackingStore(client, artifacts, locks)
+
+
+@contextlib.contextmanager
+def _alone(locks: Path) -> Iterator[None]:
+    """One process at a time opens a database: two that found it empty would both make its tables, and fail."""
+    from filelock import FileLock, Timeout
+
+    locks.mkdir(parents=True, exist_ok=True)
+    try:
+        with FileLock(locks / "store.lock", timeout=_OPENING_SECONDS):
+            yield
+    except Timeout:
+        raise InputError(
+            f"another process has been opening the MLflow store for {_OPENING_SECONDS} s; try again, or see gtl doctor"
+        ) from None
 
 
 def pages(search: Callable[..., Any], **query: Any) -> list[Any]:

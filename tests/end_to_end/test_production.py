@@ -42,7 +42,7 @@ classifier: {{width: 8, steps: {learning}, source_steps: 60, batch: 32}}
 evaluation: {{arms: [source_finetuned, best_plus_gan], draws: 2, bootstrap: 200}}
 {more}
 """
-PATIENCE = 240.0
+PATIENCE = 600.0
 """Seconds that anything may take that a daemon has been asked for."""
 
 
@@ -98,7 +98,7 @@ class Site:
             data=json.dumps({"query": query}).encode(),
             headers={"Content-Type": "application/json"},
         )
-        with urllib.request.urlopen(request, timeout=120) as answer:  # noqa: S310 - http only
+        with urllib.request.urlopen(request, timeout=300) as answer:  # noqa: S310 - http only
             assert "WorkspaceLocationEntry" in answer.read().decode()
 
     def stop(self) -> None:

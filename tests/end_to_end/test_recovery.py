@@ -22,7 +22,7 @@ from gtl_core.files import file_sha256, read_json
 from gtl_core.store import RECORD
 from pipelines.servers import free_port
 
-pytestmark = [pytest.mark.end_to_end, pytest.mark.xdist_group("end_to_end")]
+pytestmark = [pytest.mark.end_to_end, pytest.mark.xdist_group("recovery")]
 
 EXPERIMENT = """\
 name: {name}
@@ -35,7 +35,7 @@ synthesis: {{per_class: 20}}
 classifier: {{width: 8, steps: 40, source_steps: 60, batch: 32}}
 evaluation: {{arms: [source_finetuned, best_plus_gan], draws: 2, bootstrap: 200}}
 """
-PATIENCE = 240.0
+PATIENCE = 600.0
 
 
 def until(condition: Callable[[], Any], seconds: float = PATIENCE, pause: float = 0.01) -> Any:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import socket
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -59,6 +62,18 @@ def test_artifacts_lie_in_the_mlflow_home_also_where_its_path_holds_a_space(empt
     run = store.start_run("gtl-demo", "demo")
     store.log_artifact(run, note)
     assert (mlruns / "artifacts" / "gtl-demo" / run / "artifacts" / "note.txt").read_text() == "kept"
+
+
+def test_processes_that_find_no_store_at_the_same_moment_make_one_together(homes: Homes):
+    (homes.mlruns / "mlflow.db").unlink()
+    code = "from gtl_core.homes import Homes; from gtl_core.registry.tracking import open_store; "
+    code += "open_store(Homes.locate()).start_run('together', 'run')"
+    variables = {**os.environ, **homes.environment()}
+    both = [subprocess.Popen([sys.executable, "-c", code], env=variables) for _ in range(2)]
+    assert [process.wait(180) for process in both] == [0, 0]
+    client = open_store(homes).client
+    [experiment] = [each for each in client.search_experiments() if each.name == "together"]
+    assert len(client.search_runs([experiment.experiment_id])) == 2
 
 
 def test_an_experiment_that_was_deleted_on_the_page_is_used_again(store: TrackingStore):
