@@ -54,7 +54,9 @@ def lineage(
     from gtl_core.errors import InputError
 
     if (model is None) == (down is None):
-        raise InputError("name a model to see what it is made of, or --down DATASET to see what was made of that")
+        raise InputError(
+            "name a model to see what it is made of, or --down DATASET for what was made of it; see gtl lineage --help"
+        )
     if down is not None:
         if verify or graph:
             raise InputError("--verify and --graph are about one model; leave --down out and name it")
