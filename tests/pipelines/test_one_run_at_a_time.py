@@ -107,7 +107,7 @@ def test_a_run_of_dagster_holds_the_lock_and_waits_for_it(
         other = _run(instance, "demo_unlabelled")
         assert "no image set 'source'" in _told(other)
         monkeypatch.setattr(resources, "_WAIT_SECONDS", 30.0)
-        holder.terminate()
+        holder.kill()
         assert "no image set 'source'" in _told(_run(instance, "demo"))
     with experiment_lock(homes, "demo", "gtl run"):
         pass
