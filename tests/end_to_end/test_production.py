@@ -56,6 +56,7 @@ class Site:
         variables: environment of everything that is started.
         told: what arrived at the webhook.
         mlflow_port: where the MLflow server listens.
+        said: file that gets what `gtl ui` and its servers print.
         process: `gtl ui`, with all servers below it.
     """
 
@@ -65,7 +66,8 @@ class Site:
     told: list[dict[str, Any]]
     dagster_port: int
     mlflow_port: int
-    process: subprocess.Popen[str] | None = field(default=None)
+    said: Path
+    process: subprocess.Popen[bytes] | None = field(default=None)
 
     def experiment(self, name: str, *, target: str = "handwritten-digits", more: str = "", **sizes: int) -> None:
         """Writes an experiment file."""
@@ -75,20 +77,17 @@ class Site:
     def start(self) -> None:
         """Starts the servers and the daemon, and waits until both pages answer."""
         ports = ["--dagster-port", str(self.dagster_port), "--mlflow-port", str(self.mlflow_port)]
-        self.process = subprocess.Popen(
-            [str(Path(sys.executable).with_name("gtl")), "ui", "--no-browser", *ports],
-            cwd=self.project.root,
-            env=self.variables,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
-        assert self.process.stdout
-        for line in self.process.stdout:
-            if line.startswith("MLflow"):
-                return
-        raise AssertionError("gtl ui stopped by itself")
+        # To a file: a pipe that nobody reads would fill up, and the daemon would wait for ever to write its next line.
+        with self.said.open("wb") as said:
+            self.process = subprocess.Popen(
+                [str(Path(sys.executable).with_name("gtl")), "ui", "--no-browser", *ports],
+                cwd=self.project.root,
+                env=self.variables,
+                stdin=subprocess.DEVNULL,
+                stdout=said,
+                stderr=subprocess.STDOUT,
+            )
+        self.until(lambda: "\nMLflow" in self.said.read_text())
 
     def reload(self) -> None:
         """Lets Dagster see new experiment files, as its page's button does."""
@@ -126,8 +125,41 @@ class Site:
 
     def finished(self, experiment: str, count: int) -> list[dg.DagsterRun]:
         """Waits until so many runs of an experiment have succeeded, and gives all of its runs."""
-        until(lambda: [run.status for run in self.runs(experiment)].count(dg.DagsterRunStatus.SUCCESS) >= count)
+        self.until(
+            lambda: [run.status for run in self.runs(experiment)].count(dg.DagsterRunStatus.SUCCESS) >= count,
+            lambda: f"{count} runs of {experiment}: {[run.status.value for run in self.runs(experiment)]}",
+        )
         return self.runs(experiment)
+
+    def started_by_clock(self, experiment: str) -> str:
+        """Gives an experiment a schedule that ticks once, within minutes; waits for its run, and gives the schedule.
+
+        The daemon looks for new schedules once a minute and starts what ticks after that. Where a busy machine takes
+        longer to show it the file than the tick is away, another tick is set.
+        """
+        for _ in range(3):
+            tick = datetime.now(UTC).replace(second=0) + timedelta(minutes=3)
+            schedule = f'schedule: {{cron: "{tick.minute} {tick.hour} {tick.day} {tick.month} *"}}'
+            self.experiment(experiment, more=schedule)
+            self.reload()
+            while datetime.now(UTC) < tick + timedelta(minutes=2):
+                if self.runs(experiment):
+                    return schedule
+                time.sleep(1.0)
+        raise AssertionError(f"no run of {experiment}'s schedule in three ticks\n{self.last_words()}")
+
+    def last_words(self) -> str:
+        """What `gtl ui` printed last."""
+        return "\n".join(self.said.read_text().splitlines()[-40:])
+
+    def until(self, condition: Callable[[], Any], state: Callable[[], str] = str) -> Any:
+        """Waits for a condition; says, where it does not come true, how things stand."""
+        deadline = time.monotonic() + PATIENCE
+        while not (found := condition()):
+            if time.monotonic() > deadline:
+                raise AssertionError(f"not so within {PATIENCE:.0f} s: {state()}\n{self.last_words()}")
+            time.sleep(1.0)
+        return found
 
     def version_tag(self, model: str, version: str, name: str) -> str | None:
         """A tag of a model version, by the MLflow server."""
@@ -143,15 +175,6 @@ class Site:
         """Version of an experiment's champion, by the MLflow server."""
         aliases = self.client().get_registered_model(f"gtl-{experiment}-classifier").aliases
         return str(aliases["champion"]) if "champion" in aliases else None
-
-
-def until(condition: Callable[[], Any], seconds: float = PATIENCE) -> Any:
-    """Waits for a condition."""
-    deadline = time.monotonic() + seconds
-    while not (found := condition()):
-        assert time.monotonic() < deadline, f"{condition} did not come true within {seconds:.0f} s"
-        time.sleep(1.0)
-    return found
 
 
 def descendants(pid: int) -> list[int]:
@@ -196,7 +219,9 @@ def site(project: Project) -> Iterator[Site]:
 
         with open_instance(homes) as instance:
             dagster_port = free_port(None, 3100)
-            made = Site(project, instance, variables, told, dagster_port, free_port(None, 5100, {dagster_port}))
+            mlflow_port = free_port(None, 5100, {dagster_port})
+            said = root.parent / "ui.log"
+            made = Site(project, instance, variables, told, dagster_port, mlflow_port, said)
             yield made
             made.stop()
     webhook.shutdown()
@@ -220,12 +245,9 @@ def test_days_of_production(site: Site) -> None:
     site.experiment("watched", target="arrivals", more=retraining)
     site.experiment("broken", more='schedule: "at three"')
     site.start()
-    tick = datetime.now(UTC) + timedelta(seconds=120)
-    once = f'schedule: {{cron: "{tick.minute} {tick.hour} {tick.day} {tick.month} *"}}'
-    site.experiment("nightly", more=once)
-    site.reload()
 
     # The schedule ticks and trains; what is wrong in another file does not keep the daemon from it.
+    once = site.started_by_clock("nightly")
     [scheduled] = site.finished("nightly", 1)
     assert scheduled.tags["dagster/schedule_name"] == "nightly_schedule"
     assert site.champion("nightly") == "1"
@@ -243,13 +265,13 @@ def test_days_of_production(site: Site) -> None:
     # Incoming images that look otherwise ask for a review, and train nothing.
     digits(root / "incoming", range(1297, 1397), brightness=0.4, flat=True)
     (root / "incoming" / "notes.txt").write_text("left here by somebody")
-    reports = until(lambda: sorted((root / "artifacts" / "watched" / "drift").glob("*/drift.json"))[1:])
+    reports = site.until(lambda: sorted((root / "artifacts" / "watched" / "drift").glob("*/drift.json"))[1:])
     last = json.loads(reports[-1].read_text())
     assert last["drifted"]
     assert last["triggered"]
     assert last["action"] == "review"
     assert len(site.runs("watched")) == 1
-    until(lambda: any(alert["kind"] == "drift" for alert in site.told))
+    site.until(lambda: any(alert["kind"] == "drift" for alert in site.told))
 
     # A better model waits until somebody approves of it in MLflow, and is then promoted.
     site.experiment("nightly", more=once, learning=400)
@@ -257,11 +279,11 @@ def test_days_of_production(site: Site) -> None:
     assert better["gate"]["passed"]
     assert better["models"][0]["alias"] == "challenger"
     assert site.champion("nightly") == "1"
-    until(lambda: any(alert["kind"] == "waiting" for alert in site.told))
+    site.until(lambda: any(alert["kind"] == "waiting" for alert in site.told))
     client, model = site.client(), "gtl-nightly-classifier"
     client.set_model_version_tag(model, "2", "gtl.approval", "approved")
     client.set_model_version_tag(model, "2", "gtl.approved_by", "Ada")
-    until(lambda: site.champion("nightly") == "2")
+    site.until(lambda: site.champion("nightly") == "2")
     assert site.version_tag(model, "2", "gtl.approval") == "promoted"
 
     # A worse one is refused.
@@ -277,7 +299,7 @@ def test_days_of_production(site: Site) -> None:
     history = site.project.json("history", model)
     assert [entry["action"] for entry in history["entries"]][-3:] == ["promoted", "refused", "rolled_back"]
     site.project.gtl("history", model, "--verify")
-    until(lambda: {"promoted", "rolled_back"} <= {alert["kind"] for alert in site.told})
+    site.until(lambda: {"promoted", "rolled_back"} <= {alert["kind"] for alert in site.told})
 
     # The power fails in mid-training. When it is back, the run is finished without anybody's help.
     digits(root / "arrivals", range(1297, 1397))
@@ -285,7 +307,7 @@ def test_days_of_production(site: Site) -> None:
     site.project.gtl("data", "import", "arrivals", "arrivals", "--replace")
     site.project.gtl("data", "commit")
     partial = root / "artifacts" / "watched" / "source_gan"
-    until(lambda: any(partial.glob(".*.partial/*")))
+    site.until(lambda: any(partial.glob(".*.partial/*")))
     site.kill()
     assert [run.status for run in site.runs("watched")].count(dg.DagsterRunStatus.SUCCESS) == 1
     site.start()
