@@ -96,9 +96,11 @@ class Study:
 
     def write_page(self) -> None:
         """Writes the page from the results that are there."""
+        from benchmarks import measures
         from benchmarks.study.report import report
 
-        write_text(self.docs / PAGE, report(self.cases, self.literature, Results.load(self.docs)))
+        beside = measures.section(measures.load(self.docs))
+        write_text(self.docs / PAGE, report(self.cases, self.literature, Results.load(self.docs)) + beside)
 
     def import_sets(self, names: Sequence[str], folder: Path) -> None:
         """Imports the image sets that some cases need and that are not there yet.
