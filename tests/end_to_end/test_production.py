@@ -284,7 +284,7 @@ def test_days_of_production(site: Site) -> None:
     client.set_model_version_tag(model, "2", "gtl.approval", "approved")
     client.set_model_version_tag(model, "2", "gtl.approved_by", "Ada")
     site.until(lambda: site.champion("nightly") == "2")
-    assert site.version_tag(model, "2", "gtl.approval") == "promoted"
+    site.until(lambda: site.version_tag(model, "2", "gtl.approval") == "promoted")
 
     # A worse one is refused.
     site.experiment("nightly", more=once, learning=1)
