@@ -57,6 +57,18 @@ ROOMS: Mapping[str, tuple[str, ...]] = {
         "evaluation/pilot",
         "evaluation/scores",
         "evaluation/statistics",
+        "evaluation/usefulness",
+    ),
+    "usefulness": (
+        "data/image_set",
+        "networks",
+        "training",
+        "evaluation/arms",
+        "evaluation/cells",
+        "evaluation/copies",
+        "evaluation/judging",
+        "evaluation/scores",
+        "evaluation/usefulness",
     ),
     "domain_gap": (
         "data/image_set",
@@ -141,12 +153,14 @@ class Chain:
         homes: where data are read and stages are kept.
         on_progress: shows progress.
         force: build each stage anew, also where it is there.
+        only: the draws to make GANs of the target for; all of them where there is None.
     """
 
     experiment: Experiment
     homes: Homes
     on_progress: OnProgress = silent
     force: bool = False
+    only: tuple[int, ...] | None = None
 
     @cached_property
     def store(self) -> StageStore:
@@ -243,6 +257,19 @@ class Chain:
         )
 
     @cached_property
+    def usefulness_key(self) -> str:
+        """Key of the usefulness."""
+        return self._key(
+            "usefulness",
+            synthetic=[self.synthetic_key(self._strategy(label), draw, seed) for label, draw, seed in self._grid],
+            draws=self.draws_key,
+            source=self.sets[0].version,
+            source_classifier=self.source_classifier_key,
+            classifier=self._classifier,
+            metric=self.experiment.promotion.metric,
+        )
+
+    @cached_property
     def domain_gap_key(self) -> str:
         """Key of the domain gap."""
         inputs = {"source": self.sets[0].version, "source_classifier": self.source_classifier_key}
@@ -320,7 +347,7 @@ class Chain:
         labels = [strategy.label for strategy in self.experiment.transfer.strategies]
         if SCRATCH in evaluation.arms and self.experiment.target.has_labels:
             labels.append(SCRATCH)
-        draws, seeds = range(evaluation.draws), range(evaluation.gan_seeds)
+        draws, seeds = self.only or range(evaluation.draws), range(evaluation.gan_seeds)
         return [(label, draw, seed) for label in labels for draw in draws for seed in seeds]
 
     def _strategy(self, label: str) -> StrategyConfig | None:
@@ -564,7 +591,7 @@ class Chain:
                 of_draws = folders.setdefault(label, [])
                 if not seed:
                     of_draws.append([])
-                of_draws[draw].append(stage(label, draw, seed).path)
+                of_draws[-1].append(stage(label, draw, seed).path)
         return folders
 
     def _adapted_classifiers(self) -> dict[str, list[list[Path]]]:
@@ -639,6 +666,26 @@ class Chain:
             )
 
         return self._build("synthetic_quality", self.quality_key, make)
+
+    def usefulness(self) -> Stage:
+        """Measures, on validation alone, what the synthetic images of the draws add; it holds `usefulness.json`."""
+
+        def make(folder: Path) -> None:
+            from gtl_core.evaluation.usefulness import measure_usefulness
+
+            draws = self.load_draws()
+            measure_usefulness(
+                self.experiment,
+                source=self.homes.data / self.experiment.source.dataset,
+                target=self.homes.data / self.experiment.target.dataset,
+                draws=[draws[index] for index in self.only or range(len(draws))],
+                source_classifier=self.require("source_classifier").path / "classifier.safetensors",
+                synthetic=self.synthetic_folders(),
+                folder=folder,
+                on_progress=self.on_progress,
+            )
+
+        return self._build("usefulness", self.usefulness_key, make)
 
     def evaluation(self) -> Stage:
         """Trains every arm on every draw, opens the test part once, and gives the verdict."""

@@ -11,6 +11,7 @@ from gtl_core.config.gan import GanConfig
 from gtl_core.config.promotion import PromotionConfig
 from gtl_core.config.retraining import DriftConfig, RetrainConfig, ScheduleConfig, as_schedule
 from gtl_core.config.strategies import SemiSupervisedConfig, TransferConfig, TranslationConfig
+from gtl_core.config.tuning import Ranges
 
 ArmName = Literal[
     "source_only",
@@ -168,6 +169,8 @@ class Experiment(Strict):
     schedule: ScheduleConfig | None = None
     retrain: RetrainConfig = RetrainConfig()
     drift: DriftConfig | None = None
+    tuning: Ranges | None = None
+    """What `gtl tune` may change, by key path. A run of the experiment itself does not look at it."""
 
     @field_validator("schedule", mode="before")
     @classmethod

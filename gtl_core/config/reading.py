@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import yaml
 from pydantic import ValidationError
 
 from gtl_core.config.experiment import Experiment
+from gtl_core.config.tuning import with_values
 from gtl_core.errors import InputError
 
 
@@ -37,7 +39,32 @@ def load_experiment(path: Path) -> Experiment:
         raise InputError(f"{path}: {problems}") from None
     if experiment.name != path.stem:
         raise InputError(f"{path}: name is {experiment.name!r} but the file is {path.name}; make the two agree")
+    for key, values in (experiment.tuning or {}).items():
+        for end in values.ends:
+            try:
+                tuned(experiment, {key: end})
+            except InputError as error:
+                raise InputError(f"{path}: tuning.{key}: {end!r} cannot be, because {error}") from None
     return experiment
+
+
+def tuned(experiment: Experiment, values: Mapping[str, Any]) -> Experiment:
+    """The experiment with other values at some key paths, and without ranges of its own.
+
+    Args:
+        experiment: a checked experiment.
+        values: by key path, as in `tuning`.
+
+    Raises:
+        InputError: there is no such key, or the values cannot be.
+    """
+    content = experiment.model_dump(mode="json", exclude={"tuning"})
+    try:
+        return Experiment.model_validate(with_values(content, values))
+    except ValidationError as error:
+        raise InputError("; ".join(_explain(problem) for problem in error.errors())) from None
+    except ValueError as error:
+        raise InputError(str(error)) from None
 
 
 def _explain(problem: Any) -> str:

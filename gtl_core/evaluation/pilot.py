@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -10,17 +9,16 @@ from typing import get_args
 
 import numpy as np
 
-from gtl_core.config import ArmName, Experiment, Metric
+from gtl_core.config import Experiment, Metric
 from gtl_core.data.draws import Draw
 from gtl_core.data.image_set import ImageSet, fitted
-from gtl_core.evaluation.arms import gan_arms, plain_arms
-from gtl_core.evaluation.cells import CellResult, CellSeed, Materials, source_images, train_cell
+from gtl_core.evaluation.cells import CellResult
 from gtl_core.evaluation.judging import Judge
 from gtl_core.evaluation.statistics import Estimate, two_level_bootstrap
+from gtl_core.evaluation.usefulness import train_with_and_without
 from gtl_core.files import write_json
 from gtl_core.progress import OnProgress, silent
 from gtl_core.training.classifier import load_classifier, predict
-from gtl_core.training.parallel import run_cells
 
 PILOT = "pilot.json"
 
@@ -60,8 +58,8 @@ def judge_pilots(
 ) -> None:
     """Compares, on every draw's validation part, one classifier with the images of a short transfer and one without.
 
-    Both are trained by the first trial of an arm: `source_finetuned`, or `self_trained` where no target image is
-    labelled, without and with synthetic images. `pilot.json` is written into `folder`. The test part is not looked at.
+    They are those of `usefulness.train_with_and_without`. `pilot.json` is written into `folder`. The test part is not
+    looked at.
 
     Args:
         experiment: the experiment.
@@ -74,39 +72,21 @@ def judge_pilots(
         folder: where the classifiers and the record are put; finished ones are used again.
         on_progress: told how many classifiers are trained.
     """
-    judge = Judge.of(experiment)
-    labelled = experiment.target.has_labels
-    base: ArmName = "source_finetuned" if labelled else "self_trained"
-    plain = plain_arms([base], len(draws), 1, labelled=labelled)
-    recipes = [trials[0] for trials in plain[0].trials]
-    arms = [*plain, *gan_arms(["best_plus_gan"], list(synthetic), [], recipes, 1)]
-    size = experiment.image.size
-    with tempfile.TemporaryDirectory(prefix="gtl-source-") as temporary:
-        materials = Materials(
-            target=target,
-            size=size,
-            source_classifier=source_classifier,
-            source_images=source_images(source, size, Path(temporary)),
-            source=source,
-            copies_per_class=experiment.synthesis.per_class,
-        )
-        cells = [
-            {
-                "folder": folder / "cells" / arm.name / str(index),
-                "trials": arm.trials[index],
-                "draw": draw,
-                "seeds": [CellSeed(draw.seed, synthetic[arm.gan][index] if arm.gan else None)],
-                "materials": materials,
-                "config": experiment.classifier,
-                "judge": judge,
-            }
-            for arm in arms
-            for index, draw in enumerate(draws)
-        ]
-        results: list[CellResult] = run_cells(train_cell, cells, on_progress, task="classifiers of the pilot")
-    by_arm = [results[start : start + len(draws)] for start in range(0, len(results), len(draws))]
+    judge, size = Judge.of(experiment), experiment.image.size
+    trained = train_with_and_without(
+        experiment,
+        source,
+        target,
+        draws,
+        source_classifier,
+        synthetic,
+        folder,
+        on_progress,
+        task="classifiers of the pilot",
+    )
+    by_arm = [trained.without, *trained.with_images.values()]
     classes, seen = None, [np.array([[cell.validation[0]] for cell in of_arm]) for of_arm in by_arm]
-    if labelled:
+    if judge.labelled:
         # Every validation part holds as many images of each class as any other, so balanced accuracy is accuracy.
         images = ImageSet.load(target)
         rows = [_by_class(images, draw) for draw in draws]
@@ -121,7 +101,7 @@ def judge_pilots(
         folder / PILOT,
         {
             "share": experiment.transfer.pilot,
-            "base": base,
+            "base": trained.base,
             "measure": judge.measure,
             "validation_images": [len(draw.validation) for draw in draws],
             "strategies": [asdict(outcome) for outcome in outcomes],

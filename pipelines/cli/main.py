@@ -29,6 +29,7 @@ from pipelines.cli import (
     run,
     study,
     synthesis,
+    tune,
     ui,
     validate,
     verify,
@@ -63,6 +64,7 @@ The usual order:
   gtl data validate NAME      blank images, duplicates, leaks into the test part
   gtl run EXPERIMENT          experiments/EXPERIMENT.yaml, from data to models
   gtl resume EXPERIMENT       goes on where a run was killed or failed
+  gtl tune EXPERIMENT         better settings within the ranges that its file declares
   gtl report EXPERIMENT       the verdict and everything behind it, on one page
   gtl models                  what is registered, and which is the champion
   gtl lineage MODEL@champion  what that model is made of; --down SET tells which models have seen a set
@@ -130,6 +132,7 @@ app.command("models", rich_help_panel=RESULTS)(models.models)
 app.command("report", rich_help_panel=RESULTS)(report.report)
 app.command("compare", rich_help_panel=RESULTS)(report.compare)
 app.add_typer(study.app, name="study", rich_help_panel=RESULTS)
+app.command("tune", rich_help_panel=RESULTS)(tune.tune)
 app.command("lineage", rich_help_panel=RESULTS)(lineage.lineage)
 app.command("promote", rich_help_panel=PRODUCTION)(promotion.promote)
 app.command("reject", rich_help_panel=PRODUCTION)(promotion.reject)
