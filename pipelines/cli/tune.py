@@ -70,14 +70,17 @@ def tune(
 
 
 def _row(trial: Trial, keys: list[str]) -> list[Any]:
-    values = [trial.values.get(key) for key in keys]
+    values = [_short(trial.values[key]) if key in trial.values else None for key in keys]
     return [trial.number, trial.state, *values, trial.score, trial.without, trial.strategy, trial.draws]
 
 
 def _line(trial: Trial) -> str:
     """A trial that has ended, in a line."""
-    values = ", ".join(
-        f"{key} {value:.4g}" if isinstance(value, float) else f"{key} {value}" for key, value in trial.values.items()
-    )
+    values = ", ".join(f"{key} {_short(value)}" for key, value in trial.values.items())
     came = f"{trial.score:.4f} with images, {trial.without:.4f} without" if trial.score is not None else trial.reason
     return f"trial {trial.number} ({values}): {trial.state}, {came}"
+
+
+def _short(value: Any) -> str:
+    """A value with four digits that count, because rates are small."""
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
