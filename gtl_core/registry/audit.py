@@ -7,7 +7,6 @@ Weights stay where they are; the record names their hashes. What is not there an
 from __future__ import annotations
 
 import hashlib
-import shutil
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -19,7 +18,7 @@ from gtl_core.data import dvc
 from gtl_core.data.catalog import find
 from gtl_core.data.manifest import FILES
 from gtl_core.errors import InputError
-from gtl_core.files import write_json, write_text
+from gtl_core.files import atomic_folder, write_json, write_text
 from gtl_core.homes import Homes
 from gtl_core.registry.commits import clean, file_at, is_dirty
 from gtl_core.registry.history import entries
@@ -80,9 +79,7 @@ def write_audit(
     """
     if out.exists():
         raise InputError(f"{out} is there already; name a folder that is not")
-    out.parent.mkdir(parents=True, exist_ok=True)
-    partial = Path(tempfile.mkdtemp(prefix=f".{out.name}.", dir=out.parent))
-    try:
+    with atomic_folder(out) as partial:
         with tempfile.TemporaryDirectory(prefix="gtl-audit-") as scratch:
             folder = _Folder(homes, store, partial, Path(scratch))
             folder.fill(versions, noted)
@@ -96,11 +93,6 @@ def write_audit(
             "software": f"gtl {installed_version('gtl')}",
         }
         sign_folder(partial, about, [], list(files), key)
-        partial.chmod(0o755)
-        partial.rename(out)
-    except BaseException:
-        shutil.rmtree(partial, ignore_errors=True)
-        raise
     return Audit(model, files, folder.missing, fingerprint(key.public_key()))
 
 
