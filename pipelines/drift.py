@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from gtl_core.config import DriftConfig, Experiment
 from gtl_core.data.catalog import find, names
+from gtl_core.data.mel import scale_of
 from gtl_core.data.new_images import NewImages, read_new
 from gtl_core.errors import InputError
 from gtl_core.files import canonical_sha256, read_json
@@ -100,7 +101,8 @@ def check_by_hand(homes: Homes, new: str, against: str, experiment: str | None) 
     if found is None:
         if not Path(new).exists():
             raise InputError(f"{new!r} is no image set and no path; gtl data list shows the sets")
-        found = read_new(Path(new), size=target.size, channels=target.channels, most=MOST, seed=seed)
+        scale = scale_of(target.card, target.name)
+        found = read_new(Path(new), size=target.size, channels=target.channels, most=MOST, seed=seed, scale=scale)
     reference = look_at(homes, target, whose)
     now = observe(blocks(found.images, chosen(every(found.images), seed)), reference.lens)
     return write_check(homes, reference, now, found, new=new, before=None)

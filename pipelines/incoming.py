@@ -17,6 +17,7 @@ from typing import Any
 from gtl_core.config import DriftConfig, Experiment
 from gtl_core.data.catalog import find
 from gtl_core.data.incoming import NOTHING, Memory, Waiting, next_window
+from gtl_core.data.mel import scale_of
 from gtl_core.errors import InputError
 from gtl_core.evaluation.report.drift import HTML, JSON
 from gtl_core.files import read_json, write_json
@@ -108,6 +109,7 @@ def _checked(homes: Homes, experiment: Experiment, settings: DriftConfig, until:
             count=settings.window,
             size=target.size,
             channels=target.channels,
+            scale=scale_of(target.card, target.name),
         )
         if isinstance(window, Waiting):
             if window.memory != progress.memory:

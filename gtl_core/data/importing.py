@@ -12,6 +12,7 @@ import numpy.typing as npt
 from gtl_core.data.decoding import BadImage, channels_of, decoded, prepared
 from gtl_core.data.image_set import UNLABELLED, ImageSet, ImageSetWriter
 from gtl_core.data.manifest import JUDGED_SPLITS
+from gtl_core.data.readers.audio import SoundFolderReader, SoundOptions
 from gtl_core.data.readers.layouts import open_reader
 from gtl_core.data.readers.record import Reader, Record, means_unlabelled
 from gtl_core.errors import InputError
@@ -33,27 +34,31 @@ def import_images(
     skip_bad: bool = False,
     replace: bool = False,
     on_progress: OnProgress = silent,
+    sound: SoundOptions | None = None,
 ) -> ImageSet:
     """Makes an image set of files; memory does not grow with the number of pixels.
+
+    Sounds become log-mel pictures (see `mel.py`), and the card says under `sound` what they were made with.
 
     Args:
         name: name of the new set: small letters, digits, `-` and `_`.
         path: what `open_reader` can read.
         data_home: the folder of all image sets.
         size: height and width to bring all images to. Where it is None all images must have one size, which is kept;
-            images that are not square are filled up to a square.
+            images that are not square are filled up to a square. Pictures of sounds are made in this size.
         channels: 1 to make all images grey, 3 to make all colour; None to keep what they are, where all are the same.
         skip_bad: leave images out that cannot be read, and list them in the card as `skipped`.
         replace: take the place of a set of the same name.
         on_progress: is shown the number of images read.
+        sound: how sounds become pictures; None for images, or where nothing is asked for.
 
     Returns:
         The new set, loaded.
 
     Raises:
         InputError: the name is taken or impossible, the path cannot be read, an image is bad, sizes or channels are
-            mixed, there are fewer than two classes, or an image of the val or test part has no label. Nothing is
-            written then.
+            mixed, sounds have different rates, there are fewer than two classes, or an image of the val or test part
+            has no label. Nothing is written then.
     """
     if not _NAME.fullmatch(name):
         raise InputError(
@@ -62,7 +67,12 @@ def import_images(
     folder = data_home / name
     if folder.exists() and not replace:
         raise InputError(f"there is an image set {name!r} already; choose another name, or replace it with --replace")
-    reader = open_reader(path)
+    reader = open_reader(path, size, sound)
+    of_sounds = isinstance(reader, SoundFolderReader)
+    if sound and not of_sounds:
+        raise InputError(f"{path} holds no WAV files, and --rate and --seconds are for sounds; leave them away")
+    if of_sounds and channels not in (None, 1):
+        raise InputError(f"{path} holds sounds, whose pictures are grey; leave --channels away")
     _require_classes(reader, path)
     shape = _Shape(size, channels)
     bad: list[str] = []
@@ -96,11 +106,14 @@ def import_images(
             more = f"; and {len(bad) - _NAMED_BAD_IMAGES} more" if len(bad) > _NAMED_BAD_IMAGES else ""
             listed = "; ".join(bad[:_NAMED_BAD_IMAGES])
             raise InputError(
-                f"{path}: {len(bad)} of {reader.total} images cannot be used: {listed}{more}. "
+                f"{path}: {len(bad)} of {reader.total} {'sounds' if of_sounds else 'images'} cannot be used: "
+                f"{listed}{more}. "
                 "Mend them, or import the rest with --skip-bad"
             )
         if bad:
             writer.card["skipped"] = bad
+        if isinstance(reader, SoundFolderReader) and writer.count:
+            writer.card["sound"] = reader.card
     on_progress(Progress(f"import {name}", reader.total, reader.total))
     return ImageSet.load(folder)
 

@@ -16,7 +16,8 @@ from typing import Any
 import numpy as np
 
 from gtl_core.data.decoding import BadImage
-from gtl_core.data.new_images import LeftOut, NewImages, fitting, is_image
+from gtl_core.data.mel import MelScale
+from gtl_core.data.new_images import LeftOut, NewImages, fitting, wanted
 from gtl_core.data.readers.file_trees import FolderTree, UnreadableFile
 from gtl_core.errors import InputError
 
@@ -65,7 +66,7 @@ class Waiting:
 
 
 def next_window(
-    folder: Path, memory: Memory, *, count: int, size: int, channels: int
+    folder: Path, memory: Memory, *, count: int, size: int, channels: int, scale: MelScale | None = None
 ) -> tuple[NewImages, Memory] | Waiting:
     """The next images that have arrived, as soon as there are enough.
 
@@ -75,6 +76,7 @@ def next_window(
         count: images of a window.
         size: height and width to bring them to.
         channels: 1 or 3.
+        scale: that of the set where its images are pictures of sounds; WAV files are then waited for instead.
 
     Returns:
         The window, and the memory with it; or what there is of it so far.
@@ -89,9 +91,11 @@ def next_window(
     except OSError as error:
         raise InputError(f"the incoming folder {folder} cannot be read: {error.strerror}") from None
     found = {name: mark for name in tree.names if (mark := _mark(folder / name))}
-    left_out = [LeftOut(name, "no image") for name in found if not is_image(name)]
+    left_out = [LeftOut(name, "no sound" if scale else "no image") for name in found if not wanted(name, scale)]
     new = [
-        name for name, mark in found.items() if is_image(name) and mark != memory.taken.get(name) and _settled(mark[1])
+        name
+        for name, mark in found.items()
+        if wanted(name, scale) and mark != memory.taken.get(name) and _settled(mark[1])
     ]
     known = {name: mark for name, mark in memory.damaged.items() if found.get(name) == mark}
     new = sorted((name for name in new if name not in known), key=lambda name: (found[name][1], name))
@@ -99,7 +103,7 @@ def next_window(
     if len(new) >= count:
         for name in new:
             try:
-                images.append(fitting(tree.read(name), size, channels))
+                images.append(fitting(tree.read(name), size, channels, scale))
                 files.append(name)
             except (BadImage, UnreadableFile):
                 known[name] = found[name]

@@ -61,6 +61,14 @@ _CONTEXT: Mapping[str, Any] = {
 """The context that Croissant 1.1 gives, whole, with the prefix of PROV-O."""
 
 _FILES = "image-files"
+_SOUNDS: Mapping[str, Any] = {
+    "@type": "cr:FileSet",
+    "@id": "sound-files",
+    "name": "sound-files",
+    "description": "Beside each picture of a sound, that sound, made from the picture by the Griffin-Lim algorithm.",
+    "encodingFormat": "audio/wav",
+    "includes": "*/*.wav",
+}
 
 
 def croissant_card(exported: ExportedSet) -> dict[str, Any]:
@@ -101,7 +109,8 @@ def croissant_card(exported: ExportedSet) -> dict[str, Any]:
                 "description": "A folder a class. The hash of every file stands in manifest.jsonl, signed.",
                 "encodingFormat": "image/png",
                 "includes": "*/*.png",
-            }
+            },
+            *([_SOUNDS] if exported.of_sounds else []),
         ],
         "recordSet": [_classes(exported), _images()],
     }

@@ -22,7 +22,7 @@ def dataset_card(exported: ExportedSet) -> str:
 
 {exported.images} images in {len(exported.classes)} classes, {exported.size}×{exported.size} pixels,
 {"grey" if exported.channels == 1 else "colour"}. **A GAN has made every one of them**; they are meant to look like
-those of {plain(exported.target)}.
+those of {plain(exported.target)}.{_sounds(exported)}
 
 ## What they are for
 
@@ -84,6 +84,16 @@ def _front_matter(exported: ExportedSet) -> str:
                 }
             ],
         }
+    )
+
+
+def _sounds(exported: ExportedSet) -> str:
+    """What a person should know of the sounds; empty where there are none."""
+    if not exported.of_sounds:
+        return ""
+    return (
+        "\n\nThey are log-mel pictures of sounds: time to the right, pitch upwards. Beside each lies a WAV file that "
+        "was made from it by the Griffin–Lim algorithm; nobody has ever said or recorded it."
     )
 
 

@@ -68,7 +68,12 @@ class ExportedSet:
     @property
     def target(self) -> str:
         """Name of the data set whose look the images have."""
-        return str(next(dataset["name"] for dataset in self.record["datasets"] if dataset["role"] == "target"))
+        return str(target_of(self.record)["name"])
+
+    @property
+    def of_sounds(self) -> bool:
+        """Whether the images are pictures of sounds, and each has its sound beside it."""
+        return target_of(self.record).get("sound") is not None
 
     @property
     def verdict(self) -> str:
@@ -95,3 +100,9 @@ class ExportedSet:
     @property
     def _left_out(self) -> str:
         return f" A filter has dropped {self.left_out} images that were doubtful." if self.left_out else ""
+
+
+def target_of(record: Mapping[str, Any]) -> Mapping[str, Any]:
+    """What a lineage record tells of the data set whose look the images have."""
+    found: Mapping[str, Any] = next(dataset for dataset in record["datasets"] if dataset["role"] == "target")
+    return found

@@ -3,6 +3,7 @@
 | file | for whom |
 |---|---|
 | `CLASS/NUMBER.png` | programs that train; each says in itself that it is synthetic, and by which model |
+| `CLASS/NUMBER.wav` | ears, where the pictures are those of sounds; each says the same of itself |
 | `README.md` | people: a dataset card in the layout of Hugging Face |
 | `croissant.json` | search engines and loaders: a Croissant 1.1 card |
 | `manifest.jsonl`, `manifest.sig`, `public_key.pem` | whoever wants to know that nothing was changed: `gtl verify` |
@@ -12,8 +13,6 @@ from __future__ import annotations
 
 import hashlib
 import re
-import shutil
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.metadata import version as installed_version
@@ -23,14 +22,17 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from gtl_core.data.mel import MelScale, scale_of
 from gtl_core.errors import InputError
-from gtl_core.files import file_sha256, write_json, write_text
+from gtl_core.files import atomic_folder, file_sha256, write_json, write_text
+from gtl_core.progress import OnProgress, Progress, silent
 from gtl_core.synthesis.croissant import croissant_card
 from gtl_core.synthesis.dataset_card import dataset_card
-from gtl_core.synthesis.description import ExportedSet
+from gtl_core.synthesis.description import ExportedSet, target_of
 from gtl_core.synthesis.picture_text import picture_text
-from gtl_core.synthesis.signed_manifest import SignedImage, sign_folder
+from gtl_core.synthesis.signed_manifest import SignedFile, SignedImage, sign_folder
 from gtl_core.synthesis.signing import fingerprint
+from gtl_core.synthesis.sounds import sounds_of, synthetic_wav
 from gtl_core.synthesis.synthetic_set import SyntheticSet, synthetic_manifest_sha256
 
 if TYPE_CHECKING:
@@ -38,6 +40,7 @@ if TYPE_CHECKING:
 
 DATASET_CARD, CROISSANT_CARD = "README.md", "croissant.json"
 
+_REPORT_EVERY = 32
 _SPDX = re.compile(r"[A-Za-z0-9][A-Za-z0-9.+-]*")
 
 
@@ -47,22 +50,30 @@ class Exported:
 
     Attributes:
         images: how many images.
+        sounds: how many of them were also written as sounds: all or none.
         left_out: how many the filter had dropped, which stay behind.
         key: fingerprint of the key that signed it.
     """
 
     images: int
+    sounds: int
     left_out: int
     key: str
 
 
 def export_images(
-    folder: Path, out: Path, record: Mapping[str, Any], key: Ed25519PrivateKey, licence: str | None = None
+    folder: Path,
+    out: Path,
+    record: Mapping[str, Any],
+    key: Ed25519PrivateKey,
+    licence: str | None = None,
+    on_progress: OnProgress = silent,
 ) -> Exported:
     """Writes the synthetic set of a registered generator as a folder that can be given away and checked.
 
     The same set, record, key and licence give the same files to the last bit. Images that the filter has dropped,
-    such as near copies of training images, are left out.
+    such as near copies of training images, are left out. Where the target was a set of sounds, each image is also
+    written as a sound.
 
     Args:
         folder: the synthetic set.
@@ -70,6 +81,7 @@ def export_images(
         record: the generator's lineage record, as `gtl_core.registry.lineage.read_lineage` gives it.
         key: what to sign with.
         licence: SPDX identifier of the licence that the images are given under; None where it is not stated.
+        on_progress: told how many sounds are made, which takes longer than all else.
 
     Raises:
         InputError: `out` is there already, the licence is no identifier, or `folder` holds no synthetic set, or not
@@ -84,20 +96,17 @@ def export_images(
         raise InputError(
             f"{folder} is not the synthetic set that was registered: its manifest differs; gtl lineage --verify"
         )
-    out.parent.mkdir(parents=True, exist_ok=True)
-    partial = Path(tempfile.mkdtemp(prefix=f".{out.name}.", dir=out.parent))
-    try:
-        exported = _write(made, partial, record, key, licence)
-        partial.chmod(0o755)
-        partial.rename(out)
-    except BaseException:
-        shutil.rmtree(partial, ignore_errors=True)
-        raise
-    return exported
+    with atomic_folder(out) as partial:
+        return _write(made, partial, record, key, licence, on_progress)
 
 
 def _write(
-    made: SyntheticSet, partial: Path, record: Mapping[str, Any], key: Ed25519PrivateKey, licence: str | None
+    made: SyntheticSet,
+    partial: Path,
+    record: Mapping[str, Any],
+    key: Ed25519PrivateKey,
+    licence: str | None,
+    on_progress: OnProgress,
 ) -> Exported:
     """Fills an empty folder."""
     rows = made.manifest.to_dict("records")
@@ -105,6 +114,9 @@ def _write(
         raise InputError(f"{made.folder}: the filter has dropped every image, so there is nothing to export")
     model = f"{record['model']['name']}/{record['model']['version']}"
     images = [_write_image(made.images[index], rows[index], partial, model) for index in made.kept]
+    target = target_of(record)
+    scale = scale_of(target, target["name"])
+    sounds = _write_sounds(made, scale, partial, model, on_progress) if scale else []
     described = ExportedSet(
         model=model,
         created=record["model"]["created"],
@@ -123,8 +135,8 @@ def _write(
     )
     write_text(partial / DATASET_CARD, dataset_card(described))
     write_json(partial / CROISSANT_CARD, croissant_card(described))
-    sign_folder(partial, described.about(), images, (DATASET_CARD, CROISSANT_CARD), key)
-    return Exported(len(images), described.left_out, described.key)
+    sign_folder(partial, described.about(), images, (DATASET_CARD, CROISSANT_CARD), key, sounds)
+    return Exported(len(images), len(sounds), described.left_out, described.key)
 
 
 def _write_image(image: npt.NDArray[np.uint8], row: Mapping[str, Any], partial: Path, model: str) -> SignedImage:
@@ -157,3 +169,19 @@ def _write_image(image: npt.NDArray[np.uint8], row: Mapping[str, Any], partial: 
         seed=int(row["seed"]),
         generator_sha256=row["generator_sha256"],
     )
+
+
+def _write_sounds(
+    made: SyntheticSet, scale: MelScale, partial: Path, model: str, on_progress: OnProgress
+) -> list[SignedFile]:
+    """Writes the sound of every image that is kept, beside it."""
+    rows = made.manifest.to_dict("records")
+    written = []
+    for index, sound in zip(made.kept, sounds_of(made.images[made.kept], scale), strict=True):
+        name = Path(rows[index]["source_file"]).with_suffix(".wav").as_posix()
+        content = synthetic_wav(sound, scale, rows[index], model)
+        (partial / name).write_bytes(content)
+        written.append(SignedFile(name, len(content), hashlib.sha256(content).hexdigest()))
+        if len(written) % _REPORT_EVERY == 0 or len(written) == len(made.kept):
+            on_progress(Progress("sounds", len(written), len(made.kept)))
+    return written

@@ -2,7 +2,7 @@
 
 | file | what |
 |---|---|
-| `manifest.jsonl` | a header line, then a line for each image, as JSON |
+| `manifest.jsonl` | a header line, then a line for each image, then one for each sound, as JSON |
 | `manifest.sig` | the Ed25519 signature of `manifest.jsonl`, 64 bytes |
 | `public_key.pem` | the public half of the key that it was made with |
 
@@ -14,7 +14,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
@@ -78,7 +78,7 @@ class SignedManifest:
         about: the folder as a whole: the `model` that it is of or about, `created`, `software`, and of a set of images
             its `classes`, `size` and `channels`.
         images: in the order of the set; none in a folder that is no set of images.
-        files: all other files but those of the manifest itself.
+        files: all other files but those of the manifest itself; the sounds are the last of them.
     """
 
     about: Mapping[str, Any]
@@ -87,7 +87,12 @@ class SignedManifest:
 
 
 def sign_folder(
-    folder: Path, about: Mapping[str, Any], images: Sequence[SignedImage], names: Sequence[str], key: Ed25519PrivateKey
+    folder: Path,
+    about: Mapping[str, Any],
+    images: Sequence[SignedImage],
+    names: Sequence[str],
+    key: Ed25519PrivateKey,
+    sounds: Sequence[SignedFile] = (),
 ) -> None:
     """Writes manifest, signature and public key into a folder whose other files are all there.
 
@@ -97,10 +102,12 @@ def sign_folder(
         images: the images.
         names: the other files.
         key: what to sign with.
+        sounds: what the images sound like, where they are pictures of sounds.
     """
     files = {name: {"bytes": (folder / name).stat().st_size, "sha256": file_sha256(folder / name)} for name in names}
-    header = {"gtl_manifest": _FORMAT, **about, "images": len(images), "files": files}
-    lines = [_line(header), *(_line({field.name: getattr(image, field.name) for field in _IMAGE}) for image in images)]
+    counts = {"images": len(images)} | ({"sounds": len(sounds)} if sounds else {})
+    header = {"gtl_manifest": _FORMAT, **about, **counts, "files": files}
+    lines = [_line(header), *(_line(asdict(entry)) for entry in (*images, *sounds))]
     text = "".join(lines).encode()
     (folder / MANIFEST).write_bytes(text)
     (folder / SIGNATURE).write_bytes(key.sign(text))
@@ -123,13 +130,16 @@ def parse_manifest(text: bytes) -> SignedManifest:
     about = _object(lines[0], 1)
     if about.pop("gtl_manifest", None) != _FORMAT:
         raise DamagedManifest("line 1: no header of a manifest of gtl, or of a later version of gtl")
-    count, named = about.pop("images", None), about.pop("files", None)
+    count, sounds, named = about.pop("images", None), about.pop("sounds", 0), about.pop("files", None)
     if not isinstance(named, dict) or not all(isinstance(value, dict) for value in named.values()):
         raise DamagedManifest("line 1: files is no table of names")
     files = [_record({"path": name, **value}, SignedFile, 1) for name, value in named.items()]
-    images = [_record(_object(line, number), SignedImage, number) for number, line in enumerate(lines[1:], start=2)]
-    if count != len(images):
-        raise DamagedManifest(f"its header speaks of {count} images and {len(images)} lines follow")
+    entries = [(_object(line, number), number) for number, line in enumerate(lines[1:], start=2)]
+    if not (_is_count(count) and _is_count(sounds)) or count + sounds != len(entries):
+        said = f"{count} images" + (f" and {sounds} sounds" if sounds else "")
+        raise DamagedManifest(f"its header speaks of {said} and {len(entries)} lines follow")
+    images = [_record(entry, SignedImage, number) for entry, number in entries[:count]]
+    files += [_record(entry, SignedFile, number) for entry, number in entries[count:]]
     seen = {MANIFEST, SIGNATURE, PUBLIC_KEY}
     for entry in (*files, *images):
         if entry.path in seen:
@@ -187,7 +197,6 @@ def _short(value: Any) -> str:
     return text if len(text) <= 80 else f"{text[:80]}…"
 
 
-_IMAGE = fields(SignedImage)
 _CHECKS: Mapping[str, Callable[[Any], bool]] = {
     "path": _is_path,
     "bytes": _is_count,

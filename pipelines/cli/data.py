@@ -9,6 +9,7 @@ import typer
 
 from pipelines.cli.drift import drift
 from pipelines.cli.gap import gap
+from pipelines.cli.listen import listen
 from pipelines.cli.output import Json, note, say, show_facts, show_json, show_table
 
 if TYPE_CHECKING:
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 app = typer.Typer(help="Import image sets, look at them, check and version them.", no_args_is_help=True)
 app.command()(gap)
 app.command()(drift)
+app.command()(listen)
 
 Name = Annotated[str, typer.Argument(help="Name of an image set; gtl data list shows them.")]
 
@@ -28,9 +30,9 @@ def import_(
     path: Annotated[
         Path,
         typer.Argument(
-            help="Folder or zip of class folders (with or without train/ val/ test/), folder of IDX or Parquet files, "
-            "or an .npz or .parquet file. Images without label: a folder unlabelled/ in the place of a class, "
-            "the label -1 in .npz, an empty label in .parquet."
+            help="Folder or zip of class folders (with or without train/ val/ test/) of images or WAV sounds, folder "
+            "of IDX or Parquet files, or an .npz or .parquet file. Images without label: a folder unlabelled/ in the "
+            "place of a class, the label -1 in .npz, an empty label in .parquet."
         ),
     ],
     size: Annotated[
@@ -42,22 +44,45 @@ def import_(
     ] = None,
     skip_bad: Annotated[bool, typer.Option("--skip-bad", help="Leave out images that cannot be read.")] = False,
     replace: Annotated[bool, typer.Option("--replace", help="Replace the set of this name.")] = False,
+    rate: Annotated[
+        int | None,
+        typer.Option(
+            min=1000, max=384_000, help="Bring all sounds to this many samples a second; needed where rates are mixed."
+        ),
+    ] = None,
+    seconds: Annotated[
+        float | None,
+        typer.Option(min=0.1, max=10.0, help="How much of each sound a picture shows: its loudest part; 1 by default."),
+    ] = None,
     json_: Json = False,
 ) -> None:
     """Make an image set of your files.
 
     Images that are not square are filled up to a square with their border colour; nothing is cut off.
+
+    Sounds become log-mel pictures, --size of them 32 pixels by default; gtl data listen turns pictures back.
     """
     from gtl_core.data.importing import import_images
+    from gtl_core.data.mel import DEFAULT_SECONDS
+    from gtl_core.data.readers.audio import SoundOptions
     from gtl_core.errors import InputError
     from gtl_core.homes import Homes
     from pipelines.cli.progress import terminal_progress
 
     if channels not in (None, 1, 3):
         raise InputError(f"--channels {channels}: 1 is grey and 3 is colour")
+    sound = SoundOptions(rate, seconds or DEFAULT_SECONDS) if rate or seconds else None
     with terminal_progress() as on_progress:
         images = import_images(
-            name, path, Homes.locate().data, size, channels, skip_bad=skip_bad, replace=replace, on_progress=on_progress
+            name,
+            path,
+            Homes.locate().data,
+            size,
+            channels,
+            skip_bad=skip_bad,
+            replace=replace,
+            on_progress=on_progress,
+            sound=sound,
         )
     skipped = images.card.get("skipped", [])
     for line in skipped:
@@ -71,6 +96,8 @@ def import_(
         + (f"; {unlabelled} without label" if (unlabelled := _unlabelled(images)) else "")
         + (f"; {len(skipped)} skipped" if skipped else "")
     )
+    for what, shown in _sound(images).items():
+        note(f"{what}: {shown}; gtl data listen {name} OUT turns them back")
     note(f"gtl data validate {name} checks it; gtl data commit makes it part of the data version")
 
 
@@ -152,6 +179,7 @@ def show(
             "images": len(images),
             "unlabelled": _unlabelled(images),
             "pixels": f"{images.size}×{images.size}×{images.channels}",
+            **_sound(images),
             "version": images.version,
             **{key.replace("_", " "): value for key, value in statistics.items()},
             "contact sheet": sheet,
@@ -253,6 +281,18 @@ def _by_split(images: ImageSet, label: int) -> dict[str, int]:
     """How many images of a label each split has."""
     splits = images.manifest.loc[images.labels == label, "split"]
     return {split: int((splits == split).sum()) for split in _SPLITS}
+
+
+def _sound(images: ImageSet) -> dict[str, str]:
+    """What pictures of sounds show; empty for others."""
+    from gtl_core.data.mel import scale_of
+
+    scale = scale_of(images.card, images.name)
+    if scale is None:
+        return {}
+    longer = images.card["sound"].get("longer_than_picture", 0)
+    shown = f"{scale.seconds:.2f} s at {scale.rate} Hz, {scale.lowest:.0f} to {scale.highest:.0f} Hz"
+    return {"sounds": shown + (f"; {longer} last longer, of which the loudest part" if longer else "")}
 
 
 def _sizes(images: ImageSet) -> str:

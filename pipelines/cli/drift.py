@@ -13,7 +13,9 @@ def drift(
     new: Annotated[
         str,
         typer.Argument(
-            help="The new images: a set, or the path of a folder, zip archive or other file of images.", metavar="NEW"
+            help="The new images: a set, or the path of a folder, zip archive or other file of images, or of WAV "
+            "files where the set is one of sounds.",
+            metavar="NEW",
         ),
     ],
     against: Annotated[

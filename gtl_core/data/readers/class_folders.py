@@ -18,25 +18,31 @@ IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png")
 """Endings of the files that are taken for images."""
 
 
+def is_image(name: str) -> bool:
+    """Whether a file's name says that it is an image that can be read."""
+    return PurePosixPath(name).suffix.lower() in IMAGE_SUFFIXES
+
+
 class ClassFolderReader:
     """Reads images whose folder names their class.
 
     Args:
         tree: the files.
         where: the path that was given, for messages.
+        suffixes: endings of the files that are wanted, such as those of images.
 
     Raises:
         InputError: there is no file, or a file lies in no class folder.
     """
 
-    def __init__(self, tree: FileTree, where: str) -> None:
+    def __init__(self, tree: FileTree, where: str, suffixes: tuple[str, ...] = IMAGE_SUFFIXES) -> None:
         self._tree = tree
         paths = [PurePosixPath(name) for name in tree.names]
         if not paths:
             raise InputError(f"{where}: no images in it")
         top = _wrapper(paths)
         # A file beside the folders, such as a README, is passed over; an image there has lost its class.
-        paths = [path for path in paths if len(path.parts) > top + 1 or path.suffix.lower() in IMAGE_SUFFIXES]
+        paths = [path for path in paths if len(path.parts) > top + 1 or path.suffix.lower() in suffixes]
         inner = [path.parts[top:] for path in paths]
         tops = {names[0] for names in inner}
         in_parts = any(map(part_named, tops)) and all(part_named(name) or means_unlabelled(name) for name in tops)
@@ -48,8 +54,8 @@ class ClassFolderReader:
         if loose or not paths:
             name = f"{loose[0]} lies" if loose else "the files lie"
             raise InputError(
-                f"{where}: {name} in no class folder; expected CLASS/NAME.png or train/CLASS/NAME.png, "
-                "with unlabelled for CLASS where images have no label"
+                f"{where}: {name} in no class folder; expected CLASS/NAME{suffixes[-1]} or "
+                f"train/CLASS/NAME{suffixes[-1]}, with unlabelled for CLASS where they have no label"
             )
         splits = splits_of(part for part in parts if part) if in_parts else {}
         folders = {names[depth - 1] for names in inner}

@@ -5,8 +5,9 @@ from __future__ import annotations
 import zipfile
 from pathlib import Path
 
-from gtl_core.data.readers.class_folders import ClassFolderReader
-from gtl_core.data.readers.file_trees import FolderTree, ZipTree
+from gtl_core.data.readers.audio import SoundFolderReader, SoundOptions, is_sound
+from gtl_core.data.readers.class_folders import ClassFolderReader, is_image
+from gtl_core.data.readers.file_trees import FileTree, FolderTree, ZipTree
 from gtl_core.data.readers.idx import IdxReader, image_files
 from gtl_core.data.readers.npz import NpzReader
 from gtl_core.data.readers.parquet import ParquetReader
@@ -14,22 +15,24 @@ from gtl_core.data.readers.record import Reader
 from gtl_core.errors import InputError
 
 
-def open_reader(path: Path) -> Reader:
+def open_reader(path: Path, size: int | None = None, sound: SoundOptions | None = None) -> Reader:
     """The reader for the files at a path.
 
     Args:
-        path: a folder of class folders, of IDX files or of Parquet files; a zip archive of class folders; an NPZ or
-            Parquet file; or the images file of an IDX pair.
+        path: a folder of class folders of images or of sounds, of IDX files or of Parquet files; a zip archive of class
+            folders; an NPZ or Parquet file; or the images file of an IDX pair.
+        size: height and width of the pictures that sounds become.
+        sound: how they become pictures.
 
     Raises:
-        InputError: the path is missing, empty, or of a layout that is not known.
+        InputError: the path is missing, empty, of a layout that is not known, or holds images and sounds.
     """
     if path.is_dir():
         if files := image_files(path):
             return IdxReader(files)
         if files := sorted(path.rglob("*.parquet")):
             return ParquetReader(files)
-        return ClassFolderReader(FolderTree(path), str(path))
+        return _of_tree(FolderTree(path), str(path), size, sound)
     if not path.is_file():
         raise InputError(f"{path} is not there; give a folder, or a .zip, .npz, .parquet or IDX file")
     if not path.stat().st_size:
@@ -41,5 +44,13 @@ def open_reader(path: Path) -> Reader:
     if path in image_files(path.parent):
         return IdxReader([path])
     if path.suffix == ".zip" or zipfile.is_zipfile(path):
-        return ClassFolderReader(ZipTree(path), str(path))
+        return _of_tree(ZipTree(path), str(path), size, sound)
     raise InputError(f"{path}: not a layout that can be read; give a folder, or a .zip, .npz, .parquet or IDX file")
+
+
+def _of_tree(tree: FileTree, where: str, size: int | None, sound: SoundOptions | None) -> Reader:
+    """The reader for class folders, of images or of sounds."""
+    sounds, images = (next(filter(kind, tree.names), None) for kind in (is_sound, is_image))
+    if sounds and images:
+        raise InputError(f"{where}: holds images ({images}) and sounds ({sounds}); import them as two sets")
+    return SoundFolderReader(tree, where, sound or SoundOptions(), size) if sounds else ClassFolderReader(tree, where)
