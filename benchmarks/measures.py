@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import argparse
+import json
+import os
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import date
@@ -63,6 +66,24 @@ def record(
     write_json(folder / FILE, topics)
 
 
+def options(about: str | None) -> argparse.ArgumentParser:
+    """The options that every benchmark of real images has, with the first line of its docstring as help."""
+    beside = Path(os.environ.get("GTL_SHARED_DATA", DOCS.parent.parent / "shared" / "data"))
+    parser = argparse.ArgumentParser(description=(about or "").splitlines()[0])
+    parser.add_argument("--data", type=Path, default=beside, help="folder with mnist/ and usps.npz")
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
+    return parser
+
+
+def show(measures: Sequence[Measure], *, as_json: bool) -> None:
+    """Prints numbers as lines, or as one JSON list."""
+    if as_json:
+        print(json.dumps([asdict(measure) for measure in measures]))
+        return
+    for row in measures:
+        print("  ".join(filter(None, (row.what, f"{_short(row.value)} {row.unit}", _interval(row)))))
+
+
 def load(folder: Path = DOCS) -> dict[str, Any]:
     """What was recorded, by topic; empty where nothing was."""
     return read_json(folder / FILE) if (folder / FILE).is_file() else {}
@@ -85,8 +106,11 @@ def section(topics: dict[str, Any]) -> str:
 
 
 def _cells(row: Measure) -> list[str]:
-    interval = "–" if row.low is None or row.high is None else f"{_short(row.low)} to {_short(row.high)}"
-    return [row.what, f"{_short(row.value)} {row.unit}", interval, f"{row.n:,}", row.goal or "–"]
+    return [row.what, f"{_short(row.value)} {row.unit}", _interval(row) or "–", f"{row.n:,}", row.goal or "–"]
+
+
+def _interval(row: Measure) -> str:
+    return "" if row.low is None or row.high is None else f"{_short(row.low)} to {_short(row.high)}"
 
 
 def _short(value: float) -> str:

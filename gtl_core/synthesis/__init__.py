@@ -1,1 +1,1 @@
-"""Synthetic sets: sampling, provenance, export."""
+"""Synthetic sets: sampling, provenance, export; and pictures that a generator restores or gives another look."""

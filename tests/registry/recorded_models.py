@@ -64,6 +64,7 @@ def register_version(
     kinds: Sequence[str] = ("classifier",),
     with_seen: bool = True,
     documents: dict[str, Path] | None = None,
+    gan: Path | None = None,
 ) -> list[tuple[str, str]]:
     """Registers versions of one run whose weights are a few bytes; everything that lineage reads of them is real.
 
@@ -75,6 +76,7 @@ def register_version(
         kinds: which models; the record and the list of seen images are the same for all.
         with_seen: False for records as they were written before seen images were listed.
         documents: further files of the run.
+        gan: checkpoint of a real GAN, to stand where the transferred one does.
 
     Returns:
         Name and version of each.
@@ -91,7 +93,7 @@ def register_version(
     for stage in ("source_gan", "source_classifier", "transferred_gan/finetune"):
         file = stages / stage / "key" / "weights.safetensors"
         file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_bytes(stage.encode())
+        file.write_bytes(gan.read_bytes() if gan and stage.startswith("transferred") else stage.encode())
         checkpoints.append((stage, file))
     if not (stages / "synthetic").exists():
         synthetic_set(stages / "synthetic")
