@@ -73,10 +73,12 @@ def _check(chain: Chain) -> None:
     Raises:
         InputError: names the count, and says what is wrong.
     """
+    from gtl_core.training.pretrained import check_backbone
     from gtl_core.transfer.strategies import check_strategies
 
     try:
         check_strategies(chain.experiment, *chain.sets)
+        check_backbone(chain.experiment, chain.homes.root)
     except InputError as error:
         raise InputError(f"--labelled {chain.experiment.target.labelled_per_class}: {error}") from error
 

@@ -38,17 +38,19 @@ def check_ready(experiment: Experiment, homes: Homes) -> None:
 
     Raises:
         InputError: the schedule's cron expression is none, a set is missing or does not fit the experiment, a
-            strategy's settings do not fit the networks, this is no git checkout, there is no disk space, or the MLflow
-            store cannot be reached.
+            strategy's settings do not fit the networks, the classifier's backbone cannot be read, this is no git
+            checkout, there is no disk space, or the MLflow store cannot be reached.
     """
     from gtl_core.data.catalog import load_pair
     from gtl_core.registry.lineage import git_commit
     from gtl_core.registry.tracking import open_store
+    from gtl_core.training.pretrained import check_backbone
     from gtl_core.transfer.strategies import check_strategies
     from pipelines.schedules import schedule_of
 
     schedule_of(experiment)
     check_strategies(experiment, *load_pair(experiment, homes.data))
+    check_backbone(experiment, homes.root)
     git_commit(homes.root)
     homes.artifacts.mkdir(parents=True, exist_ok=True)
     free = shutil.disk_usage(homes.artifacts).free

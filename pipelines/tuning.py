@@ -109,6 +109,7 @@ class Tuning:
             InputError: there are no ranges, an end of one does not fit the data or the networks, or the file of the
                 best trial is somebody's own.
         """
+        from gtl_core.training.pretrained import check_backbone
         from gtl_core.transfer.strategies import check_strategies
 
         name = self.experiment.name
@@ -121,7 +122,9 @@ class Tuning:
         for key, values in self.experiment.tuning.items():
             for end in values.ends:
                 try:
-                    check_strategies(tuned(self.experiment, {key: end}), *sets)
+                    trial = tuned(self.experiment, {key: end})
+                    check_strategies(trial, *sets)
+                    check_backbone(trial, self.homes.root)
                 except InputError as error:
                     raise InputError(f"{name}: tuning.{key}: {end!r}: {error}") from None
         if self.file.is_file() and not self.file.read_text(encoding="utf-8").startswith(_HEAD):

@@ -21,9 +21,14 @@ PLAIN_ARMS: tuple[ArmName, ...] = (
     "real_augmented",
     "real_oversampled",
     "source_finetuned",
+    "feature_extraction",
+    "last_stage",
+    "discriminative_rates",
     "joint",
     "self_trained",
     "info_max",
+    "dann",
+    "adda",
 )
 """Arms without a GAN, of which the best by validation is the baseline."""
 JUDGED_ARMS: tuple[ArmName, ...] = ("transferred_gan", "best_plus_gan", "two_stage", "filtered_plus_gan", "adapted")
@@ -33,12 +38,15 @@ LABELLED_ARMS: tuple[ArmName, ...] = (
     "real_augmented",
     "real_oversampled",
     "source_finetuned",
+    "feature_extraction",
+    "last_stage",
+    "discriminative_rates",
     "joint",
     "scratch_gan",
     "two_stage",
 )
 """Arms that cannot do without labelled target images."""
-POOL_ARMS: tuple[ArmName, ...] = ("self_trained", "info_max")
+POOL_ARMS: tuple[ArmName, ...] = ("self_trained", "info_max", "dann", "adda")
 """Arms that cannot do without unlabelled target images."""
 SCRATCH: ArmName = "scratch_gan"
 """The arm with a GAN of the target alone; its synthetic sets stand under this name among those of the strategies.
@@ -52,6 +60,10 @@ _TARGET_SHARES = (0.5, 0.8, 0.2, 0.95)
 _THRESHOLDS = (0.8, 0.95, 0.6, 0.99)
 _INFORMATION = (0.3, 1.0, 0.1, 3.0)
 _INFORMED_THRESHOLD = 0.9
+_RATE_DECAY = 2.6
+"""Between neighbouring stages, where their rates differ: Howard & Ruder 2018 (arXiv 1801.06146)."""
+_REVERSALS = (0.1, 0.3, 0.03, 1.0)
+_ENCODER_RATES = (0.1, 0.03, 0.3, 0.01)
 _RATIOS = (0.5, 1.0, 0.25, 4.0)
 _RATIOS_WITHOUT_LABELS = (1.0, 4.0, 0.5, 0.25)
 """Where nothing labelled stands beside them but the source, they may count as much as pseudo-labels do."""
@@ -77,7 +89,16 @@ class ArmRecipe:
             from, or None to use none.
         information: weight of the mutual information between unlabelled target image and predicted class, which the
             training raises.
+        reversal: what the reversed gradient of telling source features from those of unlabelled target images grows
+            to (DANN); it needs source images.
+        target_encoder: whether the target gets an encoder of its own, which learns from unlabelled target images to
+            give features like those that the source's gives of source images (ADDA). The source images are then for
+            that alone.
         learning_rate: factor of the configured learning rate.
+        learns: `all` of the classifier, its `last_stage` and head, or a new `head` alone, on features that are
+            computed once.
+        rate_decay: how many times smaller the learning rate of each stage is than that of the next one towards the
+            head.
     """
 
     initial: Literal["scratch", "source", "strategy"] = "scratch"
@@ -90,7 +111,11 @@ class ArmRecipe:
     filtered: bool = False
     pseudo_threshold: float | None = None
     information: float = 0.0
+    reversal: float = 0.0
+    target_encoder: bool = False
     learning_rate: float = 1.0
+    learns: Literal["all", "last_stage", "head"] = "all"
+    rate_decay: float = 1.0
 
     @property
     def trained(self) -> bool:
@@ -136,6 +161,7 @@ def plain_arms(names: Sequence[ArmName], draws: int, trials: int, *, labelled: b
     """
     source = ArmRecipe(initial="source")
     pool = source if labelled else replace(source, real=False, source_weight=1.0)
+    both = replace(pool, source_weight=1.0)
     informed = replace(pool, pseudo_threshold=_INFORMED_THRESHOLD)
     tried: dict[ArmName, tuple[ArmRecipe, ...]] = {
         "source_only": (replace(source, real=False, augment=False),),
@@ -144,9 +170,16 @@ def plain_arms(names: Sequence[ArmName], draws: int, trials: int, *, labelled: b
         # As `transferred_gan`, but for where the images come from: is a GAN more than a bag of augmented copies?
         "real_oversampled": tuple(ArmRecipe(copies_weight=ratio) for ratio in _RATIOS),
         "source_finetuned": tuple(replace(source, learning_rate=rate) for rate in _LEARNING_RATES),
+        "feature_extraction": tuple(replace(source, learns="head", learning_rate=rate) for rate in _LEARNING_RATES),
+        "last_stage": tuple(replace(source, learns="last_stage", learning_rate=rate) for rate in _LEARNING_RATES),
+        "discriminative_rates": tuple(
+            replace(source, rate_decay=_RATE_DECAY, learning_rate=rate) for rate in _LEARNING_RATES
+        ),
         "joint": tuple(replace(source, source_weight=joint_source_weight(share)) for share in _TARGET_SHARES),
         "self_trained": tuple(replace(pool, pseudo_threshold=threshold) for threshold in _THRESHOLDS),
         "info_max": tuple(replace(informed, information=weight) for weight in _INFORMATION),
+        "dann": tuple(replace(both, reversal=weight) for weight in _REVERSALS),
+        "adda": tuple(replace(both, target_encoder=True, learning_rate=rate) for rate in _ENCODER_RATES),
     }
     return [Arm(name, None, (tried[name][:trials],) * draws) for name in names if name in PLAIN_ARMS]
 

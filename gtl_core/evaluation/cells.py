@@ -19,7 +19,9 @@ from gtl_core.networks.classifier import Classifier
 from gtl_core.progress import OnProgress, Progress
 from gtl_core.synthesis.synthetic_set import SyntheticSet
 from gtl_core.training.batches import Pool
+from gtl_core.training.cached_features import cached_features, train_head
 from gtl_core.training.classifier import (
+    UNTRAINED,
     Unlabelled,
     carry_over,
     load_classifier,
@@ -28,6 +30,7 @@ from gtl_core.training.classifier import (
     save_classifier,
     train_classifier,
 )
+from gtl_core.training.feature_adaptation import Reversing, adapt_encoder
 
 _RECORD = "cell.json"
 _VALIDATION = "validation.npy"
@@ -169,6 +172,7 @@ class _Bench:
         self._target = ImageSet.load(materials.target)
         self._validation = self._rows(draw.validation)
         self.classes = self._target.classes
+        self._features: tuple[ArmRecipe, list[Pool]] | None = None
         self._source_model, self._source_classes = load_classifier(materials.source_classifier)
         # Source classes that the target lacks get rows of their own behind the target's, and images compete only
         # among the classes of their own set: label sets that agree share one head, foreign ones share the trunk.
@@ -190,31 +194,82 @@ class _Bench:
         """What a recipe starts from."""
         seed = self._seed.seed
         if recipe.initial == "source":
-            return carry_over(self._source_model, self._source_classes, self.head, seed)
+            # Where only a head is learned, it is a new one.
+            known = () if recipe.learns == "head" else self._source_classes
+            return carry_over(self._source_model, known, self.head, seed)
         if recipe.initial == "strategy":
             if self._seed.adapted is None:
                 raise ValueError("the recipe starts from a strategy's classifier, and none is given")
             return carry_over(*load_classifier(self._seed.adapted), self.head, seed)
-        options = {"channels": self._target.channels, "width": self._config.width, "classes": len(self.head)}
-        return new_classifier(size=self._materials.size, seed=seed, **options)
+        if self._config.checkpoint is not None:
+            untrained, _ = load_classifier(self._materials.source_classifier.with_name(UNTRAINED))
+            return carry_over(untrained, (), self.head, seed)
+        return new_classifier(
+            size=self._materials.size,
+            channels=self._target.channels,
+            width=self._config.width,
+            classes=len(self.head),
+            seed=seed,
+            backbone=self._config.backbone,
+        )
 
     def _trained(
         self, start: Classifier, recipe: ArmRecipe, steps: int, on_progress: OnProgress, *, to_the_end: bool = False
     ) -> Classifier:
+        pools, rate = self._pools(recipe), self._config.learning_rate * recipe.learning_rate
+        # Mutual information grows with certainty, and certainty with every step: it can compare ways of training, but
+        # of one training it would only ever take the end.
+        judge = self.judge if self._judge.labelled and not to_the_end else None
+        if recipe.target_encoder:
+            return adapt_encoder(
+                start,
+                pools,
+                self._source_images(),
+                self._rows(self._draw.unlabelled),
+                self._config,
+                steps=steps,
+                learning_rate=rate,
+                augmented=recipe.augment,
+                seed=self._seed.seed,
+                judge=judge,
+                on_progress=on_progress,
+            )
+        if recipe.learns == "head":
+            return train_head(
+                start,
+                self._cached(start, pools, recipe, steps),
+                self._config,
+                steps=steps,
+                learning_rate=rate,
+                seed=self._seed.seed,
+                judge=judge,
+                on_progress=on_progress,
+            )
         return train_classifier(
             start,
-            self._pools(recipe),
+            pools,
             self._config,
             steps=steps,
-            learning_rate=self._config.learning_rate * recipe.learning_rate,
+            learning_rate=rate,
             augmented=recipe.augment,
             seed=self._seed.seed,
             unlabelled=self._unlabelled(recipe),
-            # Mutual information grows with certainty, and certainty with every step: it can compare ways of training,
-            # but of one training it would only ever take the end.
-            judge=self.judge if self._judge.labelled and not to_the_end else None,
+            reversing=Reversing(self._rows(self._draw.unlabelled), recipe.reversal) if recipe.reversal else None,
+            learns=recipe.learns,
+            rate_decay=recipe.rate_decay,
+            judge=judge,
             on_progress=on_progress,
         )
+
+    def _cached(self, start: Classifier, pools: Sequence[Pool], recipe: ArmRecipe, steps: int) -> list[Pool]:
+        """The features of a recipe's images, computed once for all learning rates that it is tried with."""
+        about = replace(recipe, learning_rate=1.0)
+        if self._features is None or self._features[0] != about:
+            found = cached_features(
+                start, pools, self._config, steps=steps, augmented=recipe.augment, seed=self._seed.seed
+            )
+            self._features = about, found
+        return self._features[1]
 
     def finished(self, model: Classifier) -> Classifier:
         """A trained classifier with the target's classes alone."""
@@ -255,13 +310,18 @@ class _Bench:
             images = fitted(self._synthetic.images[kept], self._materials.size)
             rows = np.array([self.head.index(name) for name in self._synthetic.classes], dtype=np.int64)
             pools.append(Pool(images, rows[self._synthetic.labels[kept]], recipe.synthetic_weight, own))
-        if recipe.source_weight is not None:
-            source = ImageSet.load(self._materials.source)
-            images = np.load(self._materials.source_images, mmap_mode="r", allow_pickle=False)
+        if recipe.source_weight is not None and not recipe.target_encoder:
+            source, images = ImageSet.load(self._materials.source), self._source_images()
             rows = np.array([self.head.index(name) for name in source.classes], dtype=np.int64)
             labels = source.labels[source.training_rows()]
-            pools.append(Pool(images, rows[labels], recipe.source_weight, self._columns(source.classes)))
+            columns = self._columns(source.classes)
+            pools.append(Pool(images, rows[labels], recipe.source_weight, columns, from_source=True))
         return pools
+
+    def _source_images(self) -> np.ndarray:
+        """The source's training images: uint8 (N, C, S, S)."""
+        images: np.ndarray = np.load(self._materials.source_images, mmap_mode="r", allow_pickle=False)
+        return images
 
     def _unlabelled(self, recipe: ArmRecipe) -> Unlabelled | None:
         if recipe.pseudo_threshold is None:

@@ -144,7 +144,7 @@ def _possible(
     unknown = [name for name in target.classes if name not in known]
     if unknown:
         reason = f"the source has no class {', '.join(unknown)}, so its classifier cannot name it"
-        unable = {"source_only"} if labelled else {"source_only", *POOL_ARMS}
+        unable = {"source_only", "adda"} if labelled else {"source_only", *POOL_ARMS}
         left_out |= {name: reason for name in names if name in unable}
     if any(not len(draw.unlabelled) for draw in draws):
         left_out |= {name: "the draws leave no unlabelled target image" for name in names if name in POOL_ARMS}
@@ -162,7 +162,7 @@ def _without_images(
     """The arms whose GANs have not made what they need, with the reason."""
     left_out = {arm.name: failures[arm.gan] for arm in gan_arms(names, list(failures), [], [], 0) if arm.gan}
     if "adapted" in names and not adapted:
-        left_out["adapted"] = "no strategy trains a classifier beside its generator; those of translation do"
+        left_out["adapted"] = "no strategy trains a classifier beside its generator; those of translation do, and sgan"
     if SCRATCH in names and SCRATCH not in {*synthetic, *failures}:
         left_out[SCRATCH] = "no GAN was trained on the target alone"
     arms = gan_arms(names, list(synthetic), list(adapted), [], 0)

@@ -20,7 +20,6 @@ from gtl_core.training.runtime import device, placed, to_unit_range
 
 STEPS = 100
 """Steps that the source classifier learns on, from both sets, to become an extractor."""
-_QUARTERS = 4
 _BATCH = 512
 
 
@@ -47,6 +46,7 @@ class Extractor:
 
     Attributes:
         sha256: hash of the trunk's weights.
+        width: numbers in the features of one image.
     """
 
     def __init__(self, classifier: Classifier, learned_from: str) -> None:
@@ -56,7 +56,8 @@ class Extractor:
             classifier: whose trunk is used.
             learned_from: what it was trained on, in words.
         """
-        self._options = classifier.options
+        self._options, self._places = classifier.options, classifier.places
+        self.width = classifier.head.in_features // classifier.places
         self._trunk = placed(classifier.trunk, device()).eval()
         self._learned_from = learned_from
         digest = hashlib.sha256()
@@ -78,14 +79,8 @@ class Extractor:
             batch = torch.from_numpy(np.array(images[start : start + _BATCH])).to(where)
             with torch.inference_mode():
                 maps = self._trunk(to_unit_range(batch).contiguous(memory_format=torch.channels_last))
-            parts.append(maps.float().unflatten(1, (-1, _QUARTERS)).mean(dim=2).cpu().numpy())
+            parts.append(maps.float().unflatten(1, (-1, self._places)).mean(dim=2).cpu().numpy())
         return np.concatenate(parts)
-
-    @property
-    def width(self) -> int:
-        """Numbers in the features of one image."""
-        last = [module for module in self._trunk.modules() if isinstance(module, torch.nn.BatchNorm2d)][-1]
-        return int(last.num_features)
 
     def describe(self) -> dict[str, Any]:
         """What a reader of a number must know of the extractor."""

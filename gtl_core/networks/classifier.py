@@ -1,48 +1,51 @@
-"""The one classifier of every arm: a small convolutional network that a few hundred steps on two cores can train.
+"""What every classifier is made of: a trunk that gives an image's features, and a head that names its class.
 
-This file is copied whole into registered models, so it imports PyTorch and nothing else.
+Files of networks are copied whole into registered models, so they import PyTorch and nothing of this project but others
+of their kind.
 """
 
 from __future__ import annotations
+
+from typing import Any, ClassVar
 
 import torch
 from torch import nn
 
 
 class Classifier(nn.Module):
-    """Convolution, BatchNorm and ReLU at each halving down to 4 to 7 pixels, means of quarters, and a linear head.
-
-    The means are of the four quarters of the image, because one mean of the whole forgets where a stroke was: with
-    few labelled images that cost one to six points.
+    """A backbone with a linear head; each backbone is a file with a `Network` that fills this in.
 
     Attributes:
+        backbone: name of the backbone; a weight file says it.
+        places: how many places of an image the trunk tells of. Its features are grouped by what they tell, and each
+            group has one number for each place.
+        requires: packages that it needs beside PyTorch.
         options: the arguments that it was made with: what a weight file says beside the weights.
-        trunk: image (B, C, S, S) to features (B, F).
+        trunk: image (B, C, S, S) in [-1, 1] to features (B, F).
         head: features to logits, one row a class; the part that changes when the classes do.
     """
 
-    def __init__(self, *, size: int, channels: int, width: int, classes: int) -> None:
-        """Makes an untrained classifier.
+    backbone: ClassVar[str]
+    places: ClassVar[int]
+    requires: ClassVar[tuple[str, ...]] = ()
+
+    def __init__(self, options: dict[str, Any], trunk: nn.Module, features: int) -> None:
+        """Puts a head on a trunk.
 
         Args:
-            size: height and width of the images, at least 8.
-            channels: 1 or 3.
-            width: channels of the first convolution; the later ones have two and four times as many.
-            classes: number of logits.
+            options: of the network, `classes` among them.
+            trunk: image to features.
+            features: how many it gives.
         """
         super().__init__()
-        self.options = {"size": size, "channels": channels, "width": width, "classes": classes}
-        blocks: list[nn.Module] = []
-        halvings = (size // 4).bit_length() - 1
-        incoming = channels
-        for block in range(halvings + 1):
-            outgoing = width * min(2**block, 4)
-            if block:
-                blocks.append(nn.MaxPool2d(2))
-            blocks += [nn.Conv2d(incoming, outgoing, 3, padding=1, bias=False), nn.BatchNorm2d(outgoing), nn.ReLU()]
-            incoming = outgoing
-        self.trunk = nn.Sequential(*blocks, nn.AdaptiveAvgPool2d(2), nn.Flatten())
-        self.head = nn.Linear(4 * incoming, classes)
+        self.options = options
+        self.trunk = trunk
+        self.head = nn.Linear(features, options["classes"])
+
+    @property
+    def stages(self) -> list[nn.Module]:
+        """The parts of the trunk that have weights, in the order in which an image passes them; together all of it."""
+        raise NotImplementedError
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         """Logits (B, K) of images (B, C, S, S) in [-1, 1]."""

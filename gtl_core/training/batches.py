@@ -19,16 +19,22 @@ class Pool:
         weight: what an image of this pool counts beside the other pools' weights.
         columns: the logits that compete for these images, or None for all: images of another label set say
             nothing about classes that this set does not have.
+        from_source: whether these are images of the source.
     """
 
     images: np.ndarray
     labels: np.ndarray
     weight: float
     columns: tuple[int, ...] | None = None
+    from_source: bool = False
 
 
 class Batches:
-    """The indices of every batch, drawn beforehand, over images that stay on the training device as uint8."""
+    """The indices of every batch, drawn beforehand, over images that stay on the training device as uint8.
+
+    Attributes:
+        from_source: bool (B,), which images of every batch are the source's.
+    """
 
     def __init__(
         self,
@@ -61,6 +67,8 @@ class Batches:
         self._images = torch.from_numpy(np.concatenate([pool.images for pool in pools])).to(place)
         self._labels = torch.from_numpy(np.concatenate(labels)).to(place)
         self._forbidden = _forbidden(columns, classes).to(place)
+        origins = np.repeat([pool.from_source for pool in pools], counts)
+        self.from_source = torch.from_numpy(origins).to(place)
 
     def at(self, step: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         """Images uint8 (B, C, S, S), labels int64 (B,), and what to add to the logits."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 import functools
 import json
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,20 +19,22 @@ from torch.nn import functional
 from gtl_core.config import ClassifierConfig
 from gtl_core.errors import InputError
 from gtl_core.files import atomic_path
+from gtl_core.networks.backbones import build_classifier
 from gtl_core.networks.classifier import Classifier
-from gtl_core.progress import OnProgress, Progress, silent
+from gtl_core.progress import OnProgress, silent
 from gtl_core.training.augment import augment
 from gtl_core.training.batches import Batches, Pool
+from gtl_core.training.feature_adaptation import Reversal, Reversing
+from gtl_core.training.fitting import fit
 from gtl_core.training.information import mutual_information
+from gtl_core.training.parts import Learns, learning_parts
+from gtl_core.training.pretrained import load_checkpoint
 from gtl_core.training.runtime import autocast, device, keep_memory, suitable_threads, to_unit_range
 
-CHECKPOINTS = (0.4, 0.6, 0.8, 1.0)
-"""Shares of the steps after which a classifier is judged, where a judge is given."""
+UNTRAINED = "untrained.safetensors"
+"""Name of the weight file of a checkpoint, with a head that knows nothing yet."""
 
-_AVERAGE_DECAY = 0.99
-_WARM_UP = 0.1
 _PREDICTION_BATCH = 512
-_REPORT_SECONDS = 0.25
 
 
 @dataclass(frozen=True)
@@ -58,16 +59,22 @@ class Unlabelled:
     information: float = 0.0
 
 
-def new_classifier(*, size: int, channels: int, width: int, classes: int, seed: int) -> Classifier:
-    """An untrained classifier with weights from `seed` (He et al. 2015 for the convolutions)."""
-    model = Classifier(size=size, channels=channels, width=width, classes=classes)
+def new_classifier(
+    *, size: int, channels: int, width: int, classes: int, seed: int, backbone: str = "cnn"
+) -> Classifier:
+    """An untrained classifier of ours with weights from `seed`."""
+    options = {"size": size, "channels": channels, "width": width, "classes": classes}
+    return _initialised(build_classifier(backbone, options), seed)
+
+
+def _initialised(model: Classifier, seed: int) -> Classifier:
+    """The classifier with new weights (He et al. 2015 for the convolutions)."""
     generator = torch.Generator().manual_seed(seed)
     for module in model.modules():
         if isinstance(module, nn.Conv2d):
             nn.init.kaiming_normal_(module.weight, nonlinearity="relu", generator=generator)
-        elif isinstance(module, nn.Linear):
-            nn.init.normal_(module.weight, std=0.01, generator=generator)
-            nn.init.zeros_(module.bias)
+    nn.init.normal_(model.head.weight, std=0.01, generator=generator)
+    nn.init.zeros_(model.head.bias)
     return model
 
 
@@ -77,7 +84,7 @@ def carry_over(start: Classifier, old: Sequence[str], new: Sequence[str], seed: 
     The trunk is copied. So are the head's rows of the classes whose names agree; the other rows start from small
     random numbers.
     """
-    model = new_classifier(**{**start.options, "classes": len(new)}, seed=seed)
+    model = _initialised(build_classifier(start.backbone, {**start.options, "classes": len(new)}), seed)
     model.trunk.load_state_dict(start.trunk.state_dict())
     with torch.no_grad():
         for row, name in enumerate(new):
@@ -97,6 +104,9 @@ def train_classifier(
     augmented: bool,
     seed: int,
     unlabelled: Unlabelled | None = None,
+    reversing: Reversing | None = None,
+    learns: Learns = "all",
+    rate_decay: float = 1.0,
     judge: Callable[[Classifier], tuple[float, ...]] | None = None,
     on_progress: OnProgress = silent,
     task: str = "classifier",
@@ -115,6 +125,9 @@ def train_classifier(
         augmented: whether every training image is augmented.
         seed: of sampling and augmentation.
         unlabelled: images to learn from with confident labels of the classifier's own.
+        reversing: target images whose features are to look like those of the source pools (DANN).
+        learns: which part learns; see `learning_parts`.
+        rate_decay: how much slower a stage learns than the one after it; see `learning_parts`.
         judge: value of a candidate, bigger is better. With it, the best of the `CHECKPOINTS` is given, the later
             one of equals; without it the last.
         on_progress: told the loss and the images a second.
@@ -127,11 +140,7 @@ def train_classifier(
     place = device()
     model = _placed(copy.deepcopy(start), place).train()
     average = copy.deepcopy(model).eval()
-    optimiser = torch.optim.AdamW(
-        model.parameters(), lr=learning_rate, weight_decay=config.weight_decay, fused=True, betas=(0.9, 0.99)
-    )
-    warm_up = max(1, round(_WARM_UP * steps))
-    schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, lambda step: _one_cycle(step, warm_up, steps))
+    learning = learning_parts(model, learns, rate_decay, learning_rate)
     rng = np.random.default_rng([seed, 1])
     generator = torch.Generator().manual_seed(seed)
     draw = functools.partial(
@@ -140,38 +149,44 @@ def train_classifier(
     batches = draw(pools)
     informing = _Informing(unlabelled, steps, config.batch, start.head.out_features, rng, place) if unlabelled else None
     rounds = {round(share * steps) for share in unlabelled.rounds} if unlabelled else set()
-    checkpoints = {max(1, round(share * steps)) for share in CHECKPOINTS} if judge else set()
-    best: tuple[tuple[float, ...], Classifier] | None = None
-    reported, reported_step = time.monotonic(), 0
-    for step in range(1, steps + 1):
-        if unlabelled and step - 1 in rounds:
+    reversal = (
+        Reversal(reversing, steps, config.batch, start.head.in_features, seed, place)
+        if reversing and reversing.weight
+        else None
+    )
+
+    def loss_at(step: int) -> torch.Tensor:
+        nonlocal batches
+        if unlabelled and step in rounds:
             batches = draw([*pools, *_confident(average, unlabelled)])
-        images, labels, forbidden = batches.at(step - 1)
-        if informing:
-            images = torch.cat([images, informing.at(step - 1)])
-        inputs = to_unit_range(images)
+        images, labels, forbidden = batches.at(step)
+        beside = [part.at(step) for part in (informing, reversal) if part]
+        inputs = to_unit_range(torch.cat([images, *beside]))
         if augmented:
             inputs = augment(inputs, generator, photometric=config.photometric)
         with autocast(place):
-            logits = model(inputs.contiguous(memory_format=torch.channels_last))
+            features = model.trunk(inputs.contiguous(memory_format=torch.channels_last))
+            logits = model.head(features)
         loss = functional.cross_entropy(logits[: len(labels)].float() + forbidden, labels)
         if informing:
-            loss = loss - informing.gain(logits[len(labels) :])
-        optimiser.zero_grad()
-        loss.backward()
-        optimiser.step()
-        schedule.step()
-        _update_average(average, model, min(_AVERAGE_DECAY, (step - 1) / (step + 9)))
-        if judge and step in checkpoints:
-            value = judge(average)
-            if best is None or value >= best[0]:
-                best = (value, copy.deepcopy(average))
-        now = time.monotonic()
-        if now - reported >= _REPORT_SECONDS or step == steps:
-            speed = (step - reported_step) * config.batch / max(now - reported, 1e-9)
-            on_progress(Progress(task, step, steps, {"loss": loss.item(), "images_per_second": speed}))
-            reported, reported_step = now, step
-    return best[1] if best else average
+            loss = loss - informing.gain(logits[len(labels) : len(labels) + len(beside[0])])
+        if reversal:
+            of_source = features[: len(labels)][batches.from_source]
+            loss = loss + reversal.loss(of_source, features[-len(beside[-1]) :], step)
+        return loss
+
+    return fit(
+        model,
+        average,
+        loss_at,
+        [*learning, *([{"params": list(reversal.discriminator.parameters())}] if reversal else [])],
+        config,
+        steps=steps,
+        learning_rate=learning_rate,
+        judge=judge,
+        on_progress=on_progress,
+        task=task,
+    )
 
 
 class _Informing:
@@ -207,21 +222,6 @@ def _placed(model: Classifier, place: torch.device) -> Classifier:
     return model.to(place, memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
 
 
-def _one_cycle(step: int, warm_up: int, steps: int) -> float:
-    """Factor of the learning rate: a linear rise, then half a cosine down to zero."""
-    if step < warm_up:
-        return (step + 1) / warm_up
-    return 0.5 * (1.0 + float(np.cos(np.pi * (step - warm_up) / max(1, steps - warm_up))))
-
-
-@torch.no_grad()
-def _update_average(average: Classifier, model: Classifier, decay: float) -> None:
-    """Moves the averaged weights, and the statistics of its BatchNorm with them, towards the model's."""
-    target = [tensor for tensor in average.state_dict().values() if tensor.is_floating_point()]
-    latest = [tensor for tensor in model.state_dict().values() if tensor.is_floating_point()]
-    torch._foreach_lerp_(target, latest, 1.0 - decay)
-
-
 def _confident(model: Classifier, unlabelled: Unlabelled) -> list[Pool]:
     """The unlabelled images that the classifier is sure of, with its labels; empty where there is none."""
     probabilities = predict(model, unlabelled.images)
@@ -240,7 +240,7 @@ def _confident(model: Classifier, unlabelled: Unlabelled) -> list[Pool]:
 def save_classifier(path: Path, model: Classifier, classes: Sequence[str]) -> None:
     """Writes weights, options and class names as one safetensors file, in one atomic step."""
     # One key, because safetensors writes several in an order that changes from process to process.
-    about = json.dumps({"options": model.options, "classes": list(classes)}, sort_keys=True)
+    about = json.dumps({"backbone": model.backbone, "options": model.options, "classes": list(classes)}, sort_keys=True)
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
     with atomic_path(path) as temporary:
         save_file(tensors, temporary, metadata={"gtl": about})
@@ -255,7 +255,8 @@ def load_classifier(path: Path) -> tuple[Classifier, tuple[str, ...]]:
     try:
         with safe_open(path, framework="pt") as file:
             about = json.loads((file.metadata() or {})["gtl"])
-        model = Classifier(**about["options"])
+        # Files from when there was one backbone only do not name it.
+        model = build_classifier(about.get("backbone", "cnn"), about["options"])
         model.load_state_dict(load_file(path))
     except (OSError, SafetensorError, KeyError, TypeError, ValueError, RuntimeError) as error:
         reason = " ".join(str(error).split())[:200]
@@ -271,8 +272,12 @@ def train_source_classifier(
     seed: int,
     folder: Path,
     on_progress: OnProgress = silent,
+    checkpoint: Path | None = None,
 ) -> Path:
     """Trains the classifier of the source set, augmented, and writes it to `folder/classifier.safetensors`.
+
+    Where the backbone is a checkpoint, what it began as is put beside it, as `UNTRAINED`: arms that have nothing to do
+    with the source start from that.
 
     Args:
         images: uint8 (N, C, S, S), the source's, at the experiment's size.
@@ -282,9 +287,18 @@ def train_source_classifier(
         seed: of weights, sampling and augmentation.
         folder: where the weight file is put.
         on_progress: told the loss and the images a second.
+        checkpoint: folder of the checkpoint, where the backbone is one.
+
+    Raises:
+        InputError: as `load_checkpoint` raises it.
     """
     _, channels, size, _ = images.shape
-    start = new_classifier(size=size, channels=channels, width=config.width, classes=len(classes), seed=seed)
+    kind = {"size": size, "channels": channels, "classes": len(classes)}
+    if checkpoint is None:
+        start = new_classifier(**kind, width=config.width, seed=seed, backbone=config.backbone)
+    else:
+        start = carry_over(load_checkpoint(checkpoint, **kind), (), classes, seed)
+        save_classifier(folder / UNTRAINED, start, classes)
     with suitable_threads(size):
         model = train_classifier(
             start,

@@ -11,7 +11,7 @@ import pandas as pd
 import torch
 from safetensors import safe_open
 
-from gtl_core.networks.classifier import Classifier
+from gtl_core.networks.cnn import Network
 
 BATCH = 256
 
@@ -25,7 +25,7 @@ class ImageClassifier(mlflow.pyfunc.PythonModel):  # type: ignore[name-defined]
             about = json.loads(weights.metadata()["gtl"])
             state = {name: weights.get_tensor(name) for name in weights.keys()}  # noqa: SIM118 - not a dict
         self.classes = about["classes"]
-        self.network = Classifier(**about["options"])
+        self.network = Network(**about["options"])
         self.network.load_state_dict(state)
         self.network.eval()
 
