@@ -27,31 +27,33 @@ _LATENTS = 5
 _CLASSES = 10
 
 
-def trouble(curves: Sequence[CurveRow], *, has_spread: bool) -> str | None:
+def trouble(curves: Sequence[CurveRow], *, has_spread: bool, is_game: bool = True) -> str | None:
     """What is wrong with a training, in a few words, or None where nothing is.
 
     Args:
-        curves: rows (step, discriminator's loss, generator's loss, …), the newest last.
+        curves: rows (step, loss, loss, …), the newest last.
         has_spread: whether the last number of a row is the spread within classes.
+        is_game: whether the first two losses are a discriminator's and the generator's.
     """
     if not curves:
         return None
     if not all(abs(value) < float("inf") for value in curves[-1]):
         return "the losses are no numbers any more"
     # Where the generator waits, its loss is exactly 0, and a sure discriminator is what is wanted.
-    if len(curves) >= SURE_ROWS and all(row[1] < SURE_LOSS and row[2] != 0.0 for row in curves[-SURE_ROWS:]):
+    sure = [row[1] < SURE_LOSS and row[2] != 0.0 for row in curves[-SURE_ROWS:]]
+    if is_game and len(sure) == SURE_ROWS and all(sure):
         return f"the discriminator's loss has been under {SURE_LOSS} for {SURE_ROWS * 50} steps"
     if has_spread and len(curves) >= COLLAPSED_ROWS and all(row[-1] < SPREAD_FLOOR for row in curves[-COLLAPSED_ROWS:]):
         return "the generator draws one picture a class"
     return None
 
 
-def suspicious(curves: Sequence[CurveRow], *, has_spread: bool) -> bool:
+def suspicious(curves: Sequence[CurveRow], *, has_spread: bool, is_game: bool = True) -> bool:
     """Whether the newest row could be the first of a trouble, so that nothing should be taken up again from there."""
     if not curves:
         return False
     newest = curves[-1]
-    return bool(trouble([newest] * max(SURE_ROWS, COLLAPSED_ROWS), has_spread=has_spread))
+    return bool(trouble([newest] * max(SURE_ROWS, COLLAPSED_ROWS), has_spread=has_spread, is_game=is_game))
 
 
 def finite(checkpoint: GanCheckpoint) -> bool:

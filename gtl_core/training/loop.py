@@ -53,7 +53,7 @@ class Trainer(Protocol):
 
     @property
     def loss_names(self) -> tuple[str, ...]:
-        """What `take_losses` gives; the first two are the discriminator's and the generator's."""
+        """What `take_losses` gives; where there is a discriminator, `loss_d` and `loss_g` come first."""
         ...
 
     @property
@@ -134,6 +134,7 @@ def run_training(
     trainer, curves = make_trainer(current), list(current.curves)
     milestones = {round(share * steps) for share in _MILESTONE_SHARES} - {steps}
     names = (*trainer.loss_names, "spread") if real_spread else trainer.loss_names
+    looks = {"has_spread": real_spread > 0.0, "is_game": "loss_d" in names}
     report = _Report(on_progress, _called(task, current), steps, batch, trainer.step, names)
     with deferred_interrupts() as interruption:
         if trainer.step == 0:
@@ -143,7 +144,7 @@ def run_training(
             seen = None
             if trainer.step % _CURVE_STEPS == 0 or trainer.step == steps:
                 curves.append((trainer.step, *trainer.take_losses(), *_spread(trainer, start, real_spread, seed)))
-                seen = trouble(curves, has_spread=real_spread > 0.0)
+                seen = trouble(curves, **looks)
                 if seen is None and not finite(trainer.snapshot(())):
                     seen = "weights are no numbers any more"
             if seen is not None:
@@ -157,7 +158,7 @@ def run_training(
             due = seen is None and trainer.step % checkpoint_every == 0 and trainer.step < steps
             if due or interruption.requested:
                 checkpoint = _snapshot(trainer, curves, current)
-                if due and not suspicious(curves, has_spread=real_spread > 0.0) and finite(checkpoint):
+                if due and not suspicious(curves, **looks) and finite(checkpoint):
                     checkpoint.save(folder / GOOD)
                 checkpoint.save(folder / LAST)
             if interruption.requested:

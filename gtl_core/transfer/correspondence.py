@@ -58,10 +58,11 @@ class KeptSimilarities(Penalty):
 
     def of_generator(self, drawn: Drawn) -> torch.Tensor:
         """The divergence summed over the blocks."""
+        count = min(_COMPARED, len(drawn.latents))
         with torch.no_grad(), autocast(drawn.images.device):
-            self._source(drawn.latents[:_COMPARED], drawn.labels[:_COMPARED])
+            self._source(drawn.latents[:count], drawn.labels[:count])
         pairs = zip(self._features, self._source_features, strict=True)
-        terms = [divergence(features[:_COMPARED].float(), source.float()) for features, source in pairs]
+        terms = [divergence(features[:count].float(), source.float()) for features, source in pairs]
         return self._weight * torch.stack(terms).sum()
 
 

@@ -29,6 +29,7 @@ class Ewc(WeightStrategy):
     """
 
     config: EwcConfig
+    needs_discriminator = True
 
     def penalties(self, origin: GanCheckpoint, generator: nn.Module, discriminator: nn.Module) -> Sequence[Penalty]:
         """The distance from the source's weights, each as important as its Fisher information says."""

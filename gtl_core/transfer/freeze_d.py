@@ -22,6 +22,7 @@ class FreezeD(WeightStrategy):
     """
 
     config: FreezeDConfig
+    needs_discriminator = True
 
     def phases(self, generator: nn.Module, discriminator: nn.Module, steps: int) -> Sequence[Phase]:
         """All of the generator, and the discriminator from the first block that is not frozen on.

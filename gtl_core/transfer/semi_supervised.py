@@ -42,6 +42,7 @@ class SemiSupervised(WeightStrategy):
     """
 
     config: SemiSupervisedConfig
+    needs_discriminator = True
 
     def lesson(self, inputs: TransferInputs, gan: GanConfig, on_progress: OnProgress) -> Lesson:
         """The labelled images, and those of the pool that the classifier is sure of.
@@ -132,4 +133,4 @@ class Unconditional(Penalty):
         logits = logits_of(self._discriminator, drawn.features, None)
         if self._loss.generator:
             return self._weight * self._loss.generator(logits)
-        return self._weight * self._loss.discriminator(logits, self._pool_logits)
+        return self._weight * self._loss.discriminator(logits, self._pool_logits[: len(logits)])

@@ -33,9 +33,11 @@ class WeightStrategy(Plan):
 
     Attributes:
         mapping: whether the generator gets a new mapping of its latents, which begins as the identity.
+        needs_discriminator: whether it is about one, so that it has nothing to say of a VAE.
     """
 
     mapping = False
+    needs_discriminator = False
 
     def lesson(self, inputs: TransferInputs, gan: GanConfig, on_progress: OnProgress) -> Lesson:
         """What is learned from: the labelled target images.
