@@ -42,8 +42,8 @@ def load_pair(experiment: Experiment, data_home: Path) -> tuple[ImageSet, ImageS
 
     Raises:
         InputError: a set is not there or damaged, its channels are not the experiment's, it has fewer than two
-            classes, the source has no labels, or the target has too few images in a class for the draws that are
-            asked for.
+            classes, the source has no labels, a class has no description where GANs learn by descriptions, or the
+            target has too few images in a class for the draws that are asked for.
     """
     source, target = (find(data_home, part.dataset) for part in (experiment.source, experiment.target))
     wanted = experiment.image.channels
@@ -55,6 +55,8 @@ def load_pair(experiment: Experiment, data_home: Path) -> tuple[ImageSet, ImageS
             )
         if len(images.classes) < 2:
             raise InputError(f"{images.name} has one class only; a classifier needs two at least")
+    if experiment.gan.condition == "text":
+        _require_descriptions(experiment, {*source.classes, *target.classes})
     if not len(source.training_rows()):
         raise InputError(f"{source.name} has no labelled image to learn from; a source needs labels")
     # Making the draws is the one check of "enough images" that cannot differ from making them later.
@@ -67,3 +69,18 @@ def load_pair(experiment: Experiment, data_home: Path) -> tuple[ImageSet, ImageS
         seed=experiment.seed,
     )
     return source, target
+
+
+def _require_descriptions(experiment: Experiment, classes: set[str]) -> None:
+    """Refuses classes without a description, and descriptions of classes that there are not."""
+    described = experiment.descriptions.keys()
+    if missing := sorted(classes - described):
+        raise InputError(
+            f"{experiment.name}: gan.condition is text, and descriptions has none of {', '.join(missing)}; say in a "
+            "few words what each class looks like"
+        )
+    if unknown := sorted(described - classes):
+        raise InputError(
+            f"{experiment.name}: descriptions: neither {experiment.source.dataset} nor {experiment.target.dataset} has "
+            f"a class {', '.join(unknown)}; they have {', '.join(sorted(classes))}"
+        )

@@ -13,6 +13,7 @@ from gtl_core.files import atomic_path
 
 if TYPE_CHECKING:
     from PIL.Image import Image
+    from PIL.PngImagePlugin import PngInfo
 
 _GAP = 2
 _BACKGROUND = 128
@@ -47,10 +48,16 @@ def contact_sheet(images: npt.NDArray[np.uint8], columns: int, scale: int | None
     return Pillow.fromarray(sheet[..., 0] if channels == 1 else sheet)
 
 
-def save_png(path: Path, image: Image) -> None:
-    """Writes a PNG in one atomic step, without a time stamp."""
+def save_png(path: Path, image: Image, text: PngInfo | None = None) -> None:
+    """Writes a PNG in one atomic step, without a time stamp.
+
+    Args:
+        path: the file.
+        image: what it shows.
+        text: chunks that say what it is.
+    """
     with atomic_path(path) as temporary:
-        image.save(temporary, format="PNG", optimize=False)
+        image.save(temporary, format="PNG", optimize=False, pnginfo=text)
 
 
 def class_sheet(images: npt.NDArray[np.uint8], labels: npt.NDArray[np.int64], columns: int = 16) -> Image:

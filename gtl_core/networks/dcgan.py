@@ -1,6 +1,7 @@
 """Conditional DCGAN: class-conditional norm in the generator, projection discriminator with spectral norm.
 
-This file is copied whole into registered models, so beside the standard library it imports PyTorch alone.
+This file is copied whole into registered models, with what it imports of this folder; beside that and the standard
+library it imports PyTorch alone.
 """
 
 from __future__ import annotations
@@ -10,6 +11,8 @@ from itertools import pairwise
 import torch
 import torch.nn.functional as F
 from torch import nn
+
+from gtl_core.networks.conditions import class_rows, condition, look_up
 
 SLOPE = 0.1
 """Slope of the leaky ReLUs below zero."""
@@ -31,52 +34,49 @@ def halvings(size: int) -> int:
 class ConditionalNorm(nn.Module):
     """Batch norm whose gain and offset belong to the class (de Vries et al. 2017; Miyato & Koyama 2018)."""
 
-    def __init__(self, features: int, classes: int) -> None:
+    def __init__(self, features: int, classes: int, text: int) -> None:
         super().__init__()
         self.norm = nn.BatchNorm2d(features, affine=False)
-        self.gain = nn.Embedding(classes, features)
-        self.offset = nn.Embedding(classes, features)
-        nn.init.ones_(self.gain.weight)
-        nn.init.zeros_(self.offset.weight)
+        self.gain = class_rows(classes, features, text, mean=1.0)
+        self.offset = class_rows(classes, features, text)
 
-    def forward(self, maps: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
-        """Normalised maps (B, F, H, W) of labels (B,)."""
-        gain = self.gain(labels)[:, :, None, None].to(maps.dtype)
-        offset = self.offset(labels)[:, :, None, None].to(maps.dtype)
+    def forward(self, maps: torch.Tensor, classes: torch.Tensor) -> torch.Tensor:
+        """Normalised maps (B, F, H, W) of classes, labels (B,) or texts (B, T)."""
+        gain = self.gain(classes)[:, :, None, None].to(maps.dtype)
+        offset = self.offset(classes)[:, :, None, None].to(maps.dtype)
         return torch.addcmul(offset, self.norm(maps), gain)
 
 
 class First(nn.Module):
     """Latent and class to the smallest maps."""
 
-    def __init__(self, latent: int, features: int, side: int, classes: int) -> None:
+    def __init__(self, latent: int, features: int, side: int, classes: int, text: int) -> None:
         super().__init__()
         self.shape = (features, side, side)
-        self.embedding = nn.Embedding(classes, latent)
         # Small beside the latent, or the norm that follows is taken up by the class, and a class gets one picture:
         # after 900 steps on MNIST the pixel spread within a class, beside that of real images, was 0.5 with 1 and 0.9
         # with 0.2.
-        nn.init.normal_(self.embedding.weight, std=EMBEDDING_DEVIATION)
+        self.embedding = class_rows(classes, latent, text, deviation=EMBEDDING_DEVIATION)
         self.linear = nn.Linear(2 * latent, features * side * side, bias=False)
-        self.norm = ConditionalNorm(features, classes)
+        self.norm = ConditionalNorm(features, classes, text)
 
-    def forward(self, latent: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
-        """Maps (B, F, side, side) of latent (B, Z) and labels (B,)."""
-        maps = self.linear(torch.cat([latent, self.embedding(labels)], dim=1)).unflatten(1, self.shape)
-        return F.relu(self.norm(maps.contiguous(memory_format=torch.channels_last), labels))
+    def forward(self, latent: torch.Tensor, classes: torch.Tensor) -> torch.Tensor:
+        """Maps (B, F, side, side) of latent (B, Z) and classes, labels (B,) or texts (B, T)."""
+        maps = self.linear(torch.cat([latent, self.embedding(classes)], dim=1)).unflatten(1, self.shape)
+        return F.relu(self.norm(maps.contiguous(memory_format=torch.channels_last), classes))
 
 
 class Up(nn.Module):
     """Doubles the size of the maps; 4×4 kernels with stride 2 cover every pixel equally often."""
 
-    def __init__(self, incoming: int, outgoing: int, classes: int) -> None:
+    def __init__(self, incoming: int, outgoing: int, classes: int, text: int) -> None:
         super().__init__()
         self.convolution = nn.ConvTranspose2d(incoming, outgoing, 4, stride=2, padding=1, bias=False)
-        self.norm = ConditionalNorm(outgoing, classes)
+        self.norm = ConditionalNorm(outgoing, classes, text)
 
-    def forward(self, maps: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
-        """Maps (B, outgoing, 2H, 2W) of maps (B, incoming, H, W) and labels (B,)."""
-        return F.relu(self.norm(self.convolution(maps), labels))
+    def forward(self, maps: torch.Tensor, classes: torch.Tensor) -> torch.Tensor:
+        """Maps (B, outgoing, 2H, 2W) of maps (B, incoming, H, W) and classes, labels (B,) or texts (B, T)."""
+        return F.relu(self.norm(self.convolution(maps), classes))
 
 
 class Last(nn.Module):
@@ -86,7 +86,7 @@ class Last(nn.Module):
         super().__init__()
         self.convolution = nn.Conv2d(incoming, channels, 3, padding=1)
 
-    def forward(self, maps: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+    def forward(self, maps: torch.Tensor, classes: torch.Tensor) -> torch.Tensor:
         """Pixels (B, C, S, S) in [-1, 1]; the class has had its say before."""
         return torch.tanh(self.convolution(maps).float())
 
@@ -112,11 +112,12 @@ class Generator(nn.Module):
 
     Attributes:
         mapping: what latents pass first, where the generator was made with it.
-        blocks: from the latent to the image; each takes what the one before gave, and the labels.
+        condition: what labels pass first: where the generator was made for texts, it gives those of the classes.
+        blocks: from the latent to the image; each takes what the one before gave, and the classes.
     """
 
     def __init__(
-        self, *, size: int, channels: int, width: int, latent: int, classes: int, mapping: bool = False
+        self, *, size: int, channels: int, width: int, latent: int, classes: int, mapping: bool = False, text: int = 0
     ) -> None:
         """Makes an untrained generator.
 
@@ -127,14 +128,16 @@ class Generator(nn.Module):
             latent: numbers in a latent vector.
             classes: number of classes.
             mapping: whether latents pass a mapping first.
+            text: numbers in the embedding of a class's description; 0 where each class learns rows of its own.
         """
         super().__init__()
+        self.condition = condition(classes, text)
         doublings = halvings(size)
         features = [width * min(2**depth, WIDEST) for depth in reversed(range(doublings))]
         features.insert(0, features[0])
-        self.blocks = nn.ModuleList([First(latent, features[0], size >> doublings, classes)])
+        self.blocks = nn.ModuleList([First(latent, features[0], size >> doublings, classes, text)])
         for incoming, outgoing in pairwise(features):
-            self.blocks.append(Up(incoming, outgoing, classes))
+            self.blocks.append(Up(incoming, outgoing, classes, text))
         self.blocks.append(Last(width, channels))
         for module in self.modules():
             if isinstance(module, (nn.Linear, nn.Conv2d, nn.ConvTranspose2d)):
@@ -144,8 +147,9 @@ class Generator(nn.Module):
     def forward(self, latent: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
         """Images (B, C, S, S) in [-1, 1] of latents (B, Z) and labels int64 (B,)."""
         maps: torch.Tensor = self.mapping(latent)
+        classes = self.condition(labels)
         for block in self.blocks:
-            maps = block(maps, labels)
+            maps = block(maps, classes)
         return maps
 
 
@@ -198,10 +202,11 @@ class Down(nn.Module):
 class Head(nn.Module):
     """Features to a logit, by a linear layer and a projection on the class (Miyato & Koyama 2018)."""
 
-    def __init__(self, features: int, classes: int) -> None:
+    def __init__(self, features: int, classes: int, text: int) -> None:
         super().__init__()
         self.linear = nn.Linear(features, 1)
-        self.embedding = nn.Embedding(classes, features)
+        self.condition = condition(classes, text)
+        self.embedding = class_rows(classes, features, text)
         nn.init.orthogonal_(self.linear.weight)
         nn.init.orthogonal_(self.embedding.weight)
         self.spectral = SpectralNorm(self.linear.weight)
@@ -211,7 +216,7 @@ class Head(nn.Module):
         """Logits (B,) of features (B, F) and labels (B,); without labels, of images of whatever class."""
         weight = self.spectral(self.linear.weight)
         if labels is not None:
-            weight = weight + F.embedding(labels, self.spectral_embedding(self.embedding.weight))
+            weight = weight + look_up(self.condition(labels), self.spectral_embedding(self.embedding.weight))
         logits: torch.Tensor = (features * weight).sum(dim=1) + self.linear.bias
         return logits
 
@@ -225,7 +230,7 @@ class Discriminator(nn.Module):
     """
 
     def __init__(
-        self, *, size: int, channels: int, width: int, latent: int, classes: int, mapping: bool = False
+        self, *, size: int, channels: int, width: int, latent: int, classes: int, mapping: bool = False, text: int = 0
     ) -> None:
         """Makes an untrained discriminator.
 
@@ -236,6 +241,7 @@ class Discriminator(nn.Module):
             latent: unused here; both networks take the same arguments.
             classes: number of classes.
             mapping: unused here.
+            text: numbers in the embedding of a class's description; 0 where each class learns rows of its own.
         """
         super().__init__()
         features = [channels, *(width * min(2**depth, WIDEST) for depth in range(halvings(size)))]
@@ -244,7 +250,7 @@ class Discriminator(nn.Module):
         )
         deepest = width * WIDEST
         self.blocks.append(Down(features[-1], deepest, kernel=3, stride=1))
-        self.head = Head(deepest, classes)
+        self.head = Head(deepest, classes, text)
 
     def forward(self, images: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
         """Logits (B,) of images (B, C, S, S) in [-1, 1] and labels int64 (B,)."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -16,6 +16,7 @@ from torch import nn
 from gtl_core.errors import InputError
 from gtl_core.files import atomic_path
 from gtl_core.networks.registry import GanSpec, build_generator
+from gtl_core.training.class_texts import ClassTexts
 from gtl_core.training.runtime import device, placed
 
 State = dict[str, torch.Tensor]
@@ -41,6 +42,11 @@ def part_of(states: Mapping[str, torch.Tensor], name: str) -> State:
     return {key.removeprefix(f"{name}."): value for key, value in states.items() if key.startswith(f"{name}.")}
 
 
+def _texts(about: Mapping[str, Sequence[str]] | None) -> ClassTexts | None:
+    """The classes' descriptions, from JSON."""
+    return None if about is None else ClassTexts(tuple(about["texts"]), tuple(about["learned"]))
+
+
 @dataclass(frozen=True)
 class GanCheckpoint:
     """A GAN at one step of its training.
@@ -52,16 +58,17 @@ class GanCheckpoint:
         recipe: hash of what the training is made from, so that another training is never taken up by mistake.
         curves: rows (step, means of the trainer's losses) recorded so far.
         generator: state of the generator in training.
-        discriminator: state of the discriminator.
+        discriminator: state of the discriminator, or of a VAE's encoder, which stands in its place.
         ema: state of the averaged generator; in a finished training with batch norm statistics that fit it.
         generator_optimiser: Adam's moments, by parameter name; empty before the first step.
         discriminator_optimiser: the same for the discriminator.
         loop: state of random numbers, which augmentation draws from too, and of the running means of the losses.
-        companions: states of the networks that learn beside the two, such as a translator's classifier, in one; a
-            name is that of the network, a dot, and the name inside it.
+        companions: states of the networks that learn beside the two, such as a translator's classifier or a
+            VAE-GAN's encoder, in one; a name is that of the network, a dot, and the name inside it.
         companions_optimiser: their Adam's moments.
         learning_rate_factor: what the learning rates are multiplied with: less than 1 once the training has diverged
             and was taken up again.
+        texts: the classes' descriptions, where the networks are told classes by them.
     """
 
     spec: GanSpec
@@ -78,6 +85,7 @@ class GanCheckpoint:
     companions: State = field(default_factory=dict)
     companions_optimiser: State = field(default_factory=dict)
     learning_rate_factor: float = 1.0
+    texts: ClassTexts | None = None
 
     def save(self, path: Path) -> None:
         """Writes the file in one atomic step; equal checkpoints give equal bytes."""
@@ -94,6 +102,7 @@ class GanCheckpoint:
             "recipe": self.recipe,
             "curves": self.curves,
             "learning_rate_factor": self.learning_rate_factor,
+            "texts": self.texts and asdict(self.texts),
         }
         with atomic_path(path) as temporary:
             # One metadata key, because safetensors writes several in no fixed order.
@@ -122,6 +131,7 @@ class GanCheckpoint:
                 recipe=about["recipe"],
                 curves=tuple(tuple(row) for row in about["curves"]),
                 learning_rate_factor=about.get("learning_rate_factor", 1.0),
+                texts=_texts(about.get("texts")),
                 **parts,
             )
         except FileNotFoundError:

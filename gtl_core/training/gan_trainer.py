@@ -34,7 +34,7 @@ class GanTrainer:
         loss_names: what `take_losses` gives.
     """
 
-    loss_names = ("loss_d", "loss_g")
+    loss_names: tuple[str, ...] = ("loss_d", "loss_g")
 
     def __init__(
         self,
@@ -86,7 +86,7 @@ class GanTrainer:
             *penalties_of(config, images, labels, self._device),
             *plan.penalties(origin, self.generator, self.discriminator),
         )
-        self._losses = torch.zeros(3, dtype=torch.float64, device=self._device)
+        self._losses = torch.zeros(len(self.loss_names) + 1, dtype=torch.float64, device=self._device)
         if start.loop:
             self._restore(start.loop)
         phase_at(self._phases, self.step).enter(self.generator, self.discriminator)
@@ -100,7 +100,8 @@ class GanTrainer:
         real, labels = self._sampler.draw(batch, self._random)
         # A loss of pairs compares images of one class.
         drawn = self._sampler.labels(batch, self._random) if self._loss.generator else labels
-        latents = torch.randn((batch, latent), generator=self._random, device=self._device)
+        noise = torch.randn((batch, latent), generator=self._random, device=self._device)
+        latents, drawn = self._asked(real, labels, noise, drawn)
         with torch.set_grad_enabled(bool(phase.generator)), autocast(self._device):
             generated = self.generator(latents, drawn)
         loss_d = self._learn_discriminator(real, labels, generated.detach(), drawn)
@@ -109,14 +110,14 @@ class GanTrainer:
             self._losses[1] += self._learn_generator(latents, generated, drawn, real)
             phase.enter(self.generator, self.discriminator)
             update_average(self.average, self.generator, self._config.ema_decay, self.step)
-        self._losses[2] += 1
+        self._losses[-1] += 1
         self.step += 1
 
-    def take_losses(self) -> tuple[float, float]:
-        """Mean losses of the discriminator and of the generator since this was called last."""
-        loss_d, loss_g, count = self._losses.tolist()
+    def take_losses(self) -> tuple[float, ...]:
+        """Mean losses since this was called last."""
+        *sums, count = self._losses.tolist()
         self._losses.zero_()
-        return loss_d / max(count, 1.0), loss_g / max(count, 1.0)
+        return tuple(value / max(count, 1.0) for value in sums)
 
     def snapshot(self, curves: tuple[CurveRow, ...]) -> GanCheckpoint:
         """The state from which the training goes on as if it had never stopped."""
@@ -133,6 +134,7 @@ class GanTrainer:
             generator_optimiser=moments_of(self.generator, self._generator_adam),
             discriminator_optimiser=moments_of(self.discriminator, self._discriminator_adam),
             loop=self._loop_state(),
+            texts=start.texts,
         )
 
     def finish(self) -> None:
@@ -140,6 +142,12 @@ class GanTrainer:
         fit_statistics(self.average, self.generator, self._start.spec.latent, self._sampler.classes, self._seed)
         for network in (self.generator, self.discriminator, self.average):
             self._plan.settle(network)
+
+    def _asked(
+        self, real: torch.Tensor, labels: torch.Tensor, noise: torch.Tensor, drawn: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Latents (B, Z) and labels (B,) that the generator draws for, of as much noise and labels."""
+        return noise, drawn
 
     def _learn_discriminator(
         self, real: torch.Tensor, labels: torch.Tensor, generated: torch.Tensor, drawn: torch.Tensor
@@ -160,9 +168,14 @@ class GanTrainer:
         return loss.detach()
 
     def _learn_generator(
-        self, latents: torch.Tensor, generated: torch.Tensor, drawn: torch.Tensor, real: torch.Tensor
+        self,
+        latents: torch.Tensor,
+        generated: torch.Tensor,
+        drawn: torch.Tensor,
+        real: torch.Tensor,
+        also: Sequence[torch.Tensor] = (),
     ) -> torch.Tensor:
-        """The discriminator only passes gradients on, so none of its weights get any."""
+        """The discriminator only passes gradients on, so none of its weights get any; `also` is added to the loss."""
         self.discriminator.eval().requires_grad_(False)
         with autocast(self._device):
             features = features_of(self.discriminator, self._augment(generated))
@@ -174,7 +187,7 @@ class GanTrainer:
                 opposite = self.discriminator(self._augment(real), drawn)
             loss = self._loss.discriminator(logits, opposite)
         seen = Drawn(latents, drawn, generated, features)
-        terms = [penalty.of_generator(seen) for penalty in self._penalties]
+        terms = [*also, *(penalty.of_generator(seen) for penalty in self._penalties)]
         self._descend(self._generator_adam, loss, terms)
         return loss.detach()
 

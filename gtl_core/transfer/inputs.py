@@ -8,6 +8,8 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from gtl_core.training.class_texts import ClassTexts
+
 
 @dataclass(frozen=True, eq=False)
 class TransferInputs:
@@ -21,9 +23,11 @@ class TransferInputs:
         source_images: uint8 (M, C, S, S), the source's training images, at the experiment's size.
         source_labels: int64 (M,), indices of `source_classes`.
         source_classes: names of the source's classes.
-        source_gan: `gan.safetensors` of the source GAN, for a strategy that starts from it.
+        source_gan: `gan.safetensors` of the source GAN, for a strategy that starts from it; for one that has a training
+            of its own on the source, of that.
         source_classifier: `classifier.safetensors` of the source classifier, for a strategy that uses it.
         seed: seed of all random numbers.
+        texts: descriptions of the target's classes, where GANs are told classes by them.
         photometric: whether augmentation for classifiers varies light and sharpness beside shape.
     """
 
@@ -37,4 +41,5 @@ class TransferInputs:
     source_gan: Path | None
     source_classifier: Path | None
     seed: int
+    texts: ClassTexts | None = None
     photometric: bool = False

@@ -10,6 +10,7 @@ import numpy.typing as npt
 from gtl_core.config import GanConfig
 from gtl_core.networks.registry import GanSpec
 from gtl_core.progress import OnProgress
+from gtl_core.training.class_texts import FEATURES, ClassTexts
 from gtl_core.training.gan import train_gan, untrained
 from gtl_core.training.plan import Plan
 from gtl_core.training.runtime import suitable_threads
@@ -23,6 +24,7 @@ def pretrain_source(
     seed: int,
     folder: Path,
     on_progress: OnProgress,
+    texts: ClassTexts | None = None,
 ) -> Path:
     """Trains a GAN from scratch on all images of the source.
 
@@ -34,6 +36,7 @@ def pretrain_source(
         seed: seed of weights and all random numbers.
         folder: gets `gan.safetensors`, `curves.csv` and `samples.png`; an interrupted call goes on from it.
         on_progress: shows progress.
+        texts: the classes' descriptions, where the GAN is told classes by them.
 
     Returns:
         Path of `gan.safetensors`.
@@ -50,8 +53,9 @@ def pretrain_source(
         width=config.width,
         latent=config.latent,
         classes=len(classes),
+        text=FEATURES if texts else 0,
     )
-    start = untrained(spec, classes, seed)
+    start = untrained(spec, classes, seed, texts)
     with suitable_threads(spec.size):
         return train_gan(
             start,

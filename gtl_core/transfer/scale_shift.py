@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from torch import nn
 
 from gtl_core.config import ScaleShiftConfig
-from gtl_core.networks.registry import blocks
+from gtl_core.networks.registry import blocks, class_embeddings
 from gtl_core.training.phases import Phase
 from gtl_core.transfer.weight_strategy import WeightStrategy
 
@@ -28,7 +28,8 @@ class ScaleShift(WeightStrategy):
 
     def phases(self, generator: nn.Module, discriminator: nn.Module, steps: int) -> Sequence[Phase]:
         """One phase: norms and embeddings of the generator, the last block of the discriminator and all after it."""
-        kinds = (nn.BatchNorm1d, nn.BatchNorm2d, nn.Embedding)
-        moving = tuple(module for module in generator.modules() if isinstance(module, kinds))
+        kinds = (nn.BatchNorm1d, nn.BatchNorm2d)
+        norms = [module for module in generator.modules() if isinstance(module, kinds)]
+        moving = (*norms, *class_embeddings(generator))
         head = tuple(child for name, child in discriminator.named_children() if name != "blocks")
         return (Phase(0, moving, (blocks(discriminator)[-1], *head)),)

@@ -109,15 +109,16 @@ def test_spectral_norm_rests_in_evaluation_mode():
     assert not torch.equal(norm.direction, before)
 
 
-@pytest.mark.parametrize("name", ["dcgan", "fully_connected"])
-def test_network_files_import_nothing_but_torch_and_the_standard_library(name):
+@pytest.mark.parametrize("name", ["conditions", "dcgan", "fully_connected"])
+def test_network_files_import_nothing_but_torch_the_standard_library_and_each_other(name):
     source = (Path(gtl_core.networks.__file__).parent / f"{name}.py").read_text()
     imported = set()
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.Import):
             imported |= {alias.name.split(".")[0] for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
-            imported.add((node.module or "").split(".")[0])
+            module = node.module or ""
+            imported |= set() if module.startswith("gtl_core.networks.") else {module.split(".")[0]}
     assert imported - set(sys.stdlib_module_names) == {"torch"}
 
 

@@ -27,7 +27,9 @@ SMALL: dict[str, Any] = {
 
 def small_experiment(**sections: Any) -> dict[str, Any]:
     """The content of its file; what is given of a section replaces just that of it."""
-    merged = {name: {**SMALL[name], **given} if isinstance(given, dict) else given for name, given in sections.items()}
+    merged = {
+        name: {**SMALL.get(name, {}), **given} if isinstance(given, dict) else given for name, given in sections.items()
+    }
     return {**SMALL, **merged}
 
 
