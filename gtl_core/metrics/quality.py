@@ -383,6 +383,8 @@ class _Strategy:
     def _trajectory(self) -> list[dict[str, Any]]:
         """Distance and usefulness of the first draw's generator along its training."""
         yardstick, draw = self._yardstick, self._yardstick.draws[0]
+        if not self._checkpoints[-1].step:
+            raise InputError("its generator made no step on the target, so there is no way to look back on")
         if len(self._checkpoints) < 2:
             raise InputError("its training kept no milestones; train it anew to see them")
         halves, classes = yardstick.halves(0), len(yardstick.target.classes)

@@ -12,8 +12,8 @@ import torch
 from torch import nn
 
 from gtl_core.config import ClassifierConfig
+from gtl_core.networks.bank import BankGenerator
 from gtl_core.networks.registry import build_generator, class_embedding_parameters
-from gtl_core.networks.translator import Generator as TranslatingGenerator
 from gtl_core.training.batches import Pool
 from gtl_core.training.checkpoint import GanCheckpoint
 from gtl_core.training.classifier import new_classifier, predict, train_classifier
@@ -38,7 +38,8 @@ def milestones(gan: Path) -> list[GanCheckpoint]:
     """
     last = GanCheckpoint.load(gan)
     kept = [GanCheckpoint.load(path) for path in sorted((gan.parent / MILESTONES).glob("*.safetensors"))]
-    return [*(replace(milestone, ema=last.ema | milestone.ema) for milestone in kept), last]
+    earlier = [milestone for milestone in kept if milestone.step < last.step]  # none where there were no steps
+    return [*(replace(milestone, ema=last.ema | milestone.ema) for milestone in earlier), last]
 
 
 def sample(checkpoint: GanCheckpoint, per_class: int, seed: int) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64]]:
@@ -83,8 +84,8 @@ def usefulness(
 def class_walk(checkpoints: Sequence[GanCheckpoint], ends: tuple[int, int], seed: int) -> npt.NDArray[np.uint8]:
     """A walk from one class to another with one latent, at each checkpoint: uint8 (R, n, C, S, S).
 
-    A translator has no embedding of its classes: it translates what lies between a source image of the one and one of
-    the other.
+    What carries a bank of images has no embedding of their classes: it changes what lies between an image of the one
+    and one of the other.
 
     Args:
         checkpoints: R of one training, in order.
@@ -97,16 +98,15 @@ def class_walk(checkpoints: Sequence[GanCheckpoint], ends: tuple[int, int], seed
 
 def _walk(checkpoint: GanCheckpoint, ends: tuple[int, int], latents: torch.Tensor) -> npt.NDArray[np.uint8]:
     shares = torch.linspace(0.0, 1.0, COLUMNS)[:, None]
-    if checkpoint.spec.architecture == "translator":
-        generator = checkpoint.averaged_generator()
-        assert isinstance(generator, TranslatingGenerator)  # noqa: S101 - told by the architecture
+    generator = checkpoint.averaged_generator()
+    if isinstance(generator, BankGenerator):
         where = device()
         with torch.inference_mode():
             first, last = (
                 generator.picked(latents.to(where), torch.full((COLUMNS,), label, device=where)) for label in ends
             )
             between = torch.lerp(first, last, shares.to(where)[:, :, None, None])
-            return to_uint8(generator.translator(between, latents[:, 1:].to(where))).cpu().contiguous().numpy()
+            return to_uint8(generator.changed(between, latents[:, 1:].to(where))).cpu().contiguous().numpy()
     # A class more for each step of the walk, whose embeddings lie between those of the ends.
     network = build_generator(replace(checkpoint.spec, classes=COLUMNS), seed=0)
     state = dict(checkpoint.ema)

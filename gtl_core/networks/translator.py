@@ -1,6 +1,7 @@
 """Image translator: a source image and a style to a target image of the same class, and a generator made of it.
 
-This file is copied whole into registered models, so beside the standard library it imports PyTorch alone.
+This file is copied whole into registered models, with what it imports of this folder; beside that and the standard
+library it imports PyTorch alone.
 """
 
 from __future__ import annotations
@@ -8,6 +9,8 @@ from __future__ import annotations
 import torch
 import torch.nn.functional as F
 from torch import nn
+
+from gtl_core.networks.bank import BankGenerator
 
 DEPTH = 3
 """Residual blocks."""
@@ -77,20 +80,12 @@ class Translator(nn.Module):
         return torch.tanh(changed + KEPT * images)
 
 
-class Generator(nn.Module):
-    """A translator with a bank of source images: latent and class to a target image, as of any generator.
-
-    The first number of a latent picks the source image, each of the class's as likely as any other where latents are
-    standard normal; the others are the style.
+class Generator(BankGenerator):
+    """A translator with a bank of source images, which it draws from like any generator.
 
     Attributes:
         translator: the part that learns.
-        bank: uint8 (K · M, C, S, S), M places for the source images of each class that are translated.
-        counts: int64 (K,), how many of its places a class fills.
     """
-
-    bank: torch.Tensor
-    counts: torch.Tensor
 
     def __init__(self, *, size: int, channels: int, width: int, latent: int, classes: int, bank: int) -> None:
         """Makes an untrained generator with an empty bank.
@@ -103,18 +98,10 @@ class Generator(nn.Module):
             classes: number of classes.
             bank: most source images of a class.
         """
-        super().__init__()
+        super().__init__(size=size, channels=channels, classes=classes, bank=bank)
         self.translator = Translator(size=size, channels=channels, width=width, style=latent - 1)
-        self.register_buffer("bank", torch.zeros((classes * bank, channels, size, size), dtype=torch.uint8))
-        self.register_buffer("counts", torch.ones(classes, dtype=torch.int64))
 
-    def picked(self, latent: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
-        """The source images (B, C, S, S) in [-1, 1] that latents (B, Z) and labels int64 (B,) stand for."""
-        counts, first = self.counts[labels], labels * (len(self.bank) // len(self.counts))
-        places = torch.minimum((torch.special.ndtr(latent[:, 0].double()) * counts).long(), counts - 1)
-        return self.bank[first + places].float() / 127.5 - 1.0
-
-    def forward(self, latent: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
-        """Images (B, C, S, S) in [-1, 1] of latents (B, Z) and labels int64 (B,)."""
-        images: torch.Tensor = self.translator(self.picked(latent, labels), latent[:, 1:])
-        return images
+    def changed(self, images: torch.Tensor, styles: torch.Tensor) -> torch.Tensor:
+        """Translations (B, C, S, S) in [-1, 1] of images of that shape and styles (B, Z - 1)."""
+        translated: torch.Tensor = self.translator(images, styles)
+        return translated

@@ -178,7 +178,7 @@ def _place(boxes: Mapping[str, _Box], sides: Sequence[_Box]) -> int:
     last = [name for name in ("target", "source") if name in boxes]
     rows = [[name] for name in boxes if name not in (*last, "source_classifier")]
     if "source_classifier" in boxes:
-        if rows[-1] == ["source_gan"]:
+        if rows[-1] == [_origin(boxes)]:
             rows[-1].append("source_classifier")
         else:
             rows.append(["source_classifier"])
@@ -198,13 +198,13 @@ def _edges(record: Mapping[str, Any], boxes: Mapping[str, _Box]) -> list[_Edge]:
     gan = next((name for name in boxes if name.startswith(("transferred_gan", "scratch_gan"))), "")
     starts = recipe.get("initial") == "source"
     joint = recipe.get("source_weight") is not None
-    uses_source = gan.startswith("transferred_gan")
+    origin, uses_source = _origin(boxes), gan.startswith("transferred_gan")
     wanted = [
         ("model", gan if _is_generator(record) else "classifier", True),
         ("classifier", "synthetic", has_gan),
         ("synthetic", gan, True),
-        (gan, "source_gan", True),
-        ("source_gan", "source", True),
+        (gan, origin, True),
+        (origin, "source", True),
         ("source_classifier", "source", True),
     ]
     edges = [_down(boxes[made], boxes[used], learned) for made, used, learned in wanted if {made, used} <= boxes.keys()]
@@ -216,9 +216,14 @@ def _edges(record: Mapping[str, Any], boxes: Mapping[str, _Box]) -> list[_Edge]:
         edges.append(_across(boxes["classifier"], boxes["source_classifier"], 0))
     if "classifier" in boxes and "source" in boxes and joint:
         edges.append(_across(boxes["classifier"], boxes["source"], 1))
-    if gan in boxes and "source_gan" not in boxes and "source_classifier" in boxes and uses_source:
+    if gan in boxes and not origin and "source_classifier" in boxes and uses_source:
         edges.append(_across(boxes[gan], boxes["source_classifier"], 2))
     return edges
+
+
+def _origin(boxes: Mapping[str, _Box]) -> str:
+    """The box of what the GAN of the target began as; an empty string where there is none."""
+    return next((name for name in boxes if name == "source_gan" or name.startswith("source_dagan/")), "")
 
 
 def _down(made: _Box, used: _Box, learned: bool) -> _Edge:

@@ -43,5 +43,28 @@ class BalancedSampler:
         chosen = self._order[self._first[ranks] + (places * self._count[ranks]).to(torch.int64)]
         return to_unit_range(self._images[chosen]), self.classes[ranks]
 
+    def pairs(
+        self, batch: int, each: int, generator: torch.Generator
+    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """Images, and beside each another one of its class, never itself; every class has at least two images.
+
+        Args:
+            batch: number of images, a multiple of `each`.
+            each: how often an image stands in a row, beside others drawn anew.
+            generator: source of randomness.
+
+        Returns:
+            Two times float (B, C, S, S) in [-1, 1], channels last, and their labels int64 (B,).
+        """
+        ranks = self._ranks(batch // each, generator).repeat_interleave(each)
+        first, step = torch.rand((2, batch), generator=generator, device=ranks.device, dtype=torch.float64)
+        own = (first[::each].repeat_interleave(each) * self._count[ranks]).to(torch.int64)
+        further = 1 + (step * (self._count[ranks] - 1)).to(torch.int64)
+        images, others = (
+            to_unit_range(self._images[self._order[self._first[ranks] + place % self._count[ranks]]])
+            for place in (own, own + further)
+        )
+        return images, others, self.classes[ranks]
+
     def _ranks(self, batch: int, generator: torch.Generator) -> torch.Tensor:
         return torch.randint(len(self.classes), (batch,), generator=generator, device=self.classes.device)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import assert_never
 
@@ -25,6 +24,7 @@ from gtl_core.training.loop import run_training
 from gtl_core.training.runtime import device, to_unit_range
 from gtl_core.training.sampler import BalancedSampler
 from gtl_core.training.translation import Consistency, TranslationImages, TranslationTrainer
+from gtl_core.transfer.banks import with_bank
 from gtl_core.transfer.contrast import Contrast
 from gtl_core.transfer.cycle import Cycle
 from gtl_core.transfer.inputs import TransferInputs
@@ -77,7 +77,7 @@ def transfer_by_translation(
         classes=len(inputs.classes),
         bank=strategy.bank_per_class,
     )
-    start = _with_bank(untrained(spec, inputs.classes, inputs.seed), source_images, source_labels, inputs.seed)
+    start = with_bank(untrained(spec, inputs.classes, inputs.seed), source_images, source_labels, inputs.seed)
     read, names = load_classifier(inputs.source_classifier)
     classifier = carry_over(read, names, inputs.classes, inputs.seed)
     consistency = _consistency(strategy, spec, classifier, inputs.seed)
@@ -157,20 +157,6 @@ def _shared_classes(inputs: TransferInputs) -> tuple[np.ndarray, np.ndarray]:
     kept = np.isin(inputs.source_labels, list(rows))
     labels = np.array([rows[int(label)] for label in inputs.source_labels[kept]], dtype=np.int64)
     return inputs.source_images[kept], labels
-
-
-def _with_bank(start: GanCheckpoint, images: np.ndarray, labels: np.ndarray, seed: int) -> GanCheckpoint:
-    """The checkpoint with source images of every class, drawn at random, in its generator's bank."""
-    random = np.random.default_rng([seed, 0])
-    state = dict(start.generator)
-    bank, counts = state["bank"].clone(), state["counts"].clone()
-    for label in range(start.spec.classes):
-        own = np.flatnonzero(labels == label)
-        chosen, first = np.sort(random.permutation(own)[: start.spec.bank]), label * start.spec.bank
-        bank[first : first + len(chosen)] = torch.from_numpy(np.array(images[chosen]))
-        counts[label] = len(chosen)
-    state |= {"bank": bank, "counts": counts}
-    return replace(start, generator=state, ema=state)
 
 
 def _weights_sha256(network: nn.Module) -> str:

@@ -82,6 +82,9 @@ def boxes(root: ElementTree.Element) -> list[tuple[float, float, float, float]]:
 
 GENERATOR = {**RECORD["model"], "name": "gtl-scans-generator", "aliases": []}
 TRANSLATED = [{**made, "stage": made["stage"].replace("finetune", "translate")} for made in RECORD["checkpoints"][1:]]
+AUGMENTED = [
+    {**made, "stage": made["stage"].replace("source_gan", "source_dagan/dagan")} for made in RECORD["checkpoints"]
+]
 PLAIN = {"arm": "real", "strategy": None, "recipe": {"initial": "scratch", "source_weight": None}}
 LONG = {**RECORD["model"], "name": f"gtl-{'a-very-long-name-' * 4}classifier"}
 
@@ -92,11 +95,12 @@ LONG = {**RECORD["model"], "name": f"gtl-{'a-very-long-name-' * 4}classifier"}
         RECORD,
         changed(model=GENERATOR),
         changed(checkpoints=TRANSLATED),
+        changed(checkpoints=AUGMENTED),
         changed(best=PLAIN),
         changed(model=LONG),
         changed(experiment=None, seen=None, best=None, dagster_run_id=None),
     ],
-    ids=["whole", "generator", "translation", "without a GAN", "long name", "old"],
+    ids=["whole", "generator", "translation", "learned augmentation", "without a GAN", "long name", "old"],
 )
 def test_no_box_lies_over_another_and_all_is_inside(record: dict[str, Any]):
     record = {"dagster_run_id": None} | record
@@ -122,6 +126,11 @@ def test_every_hash_is_in_the_picture_as_a_whole():
 def test_a_model_without_a_gan_is_only_compared_with_the_images():
     assert edges(changed(best=PLAIN)).count("edge compared") == 1
     assert set(edges(RECORD)) == {"edge"}
+
+
+def test_what_learned_augmentation_learned_on_the_source_stands_where_a_source_gan_does():
+    paths = [path.get("d") for path in drawn(RECORD).iter(f"{SVG}path")]
+    assert [path.get("d") for path in drawn(changed(checkpoints=AUGMENTED)).iter(f"{SVG}path")] == paths
 
 
 def test_a_generator_stands_on_nothing_of_the_classifiers():
