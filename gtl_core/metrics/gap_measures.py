@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from gtl_core.errors import InputError
-from gtl_core.metrics.divergence import class_distances, class_spread, domain_hits, proxy_a_distance
+from gtl_core.metrics.divergence import class_spread, domain_hits, proxy_a_distance
 from gtl_core.metrics.features import LabelledImages
 from gtl_core.metrics.kernel import (
     Kernel,
@@ -23,6 +23,7 @@ from gtl_core.metrics.kernel import (
     rbf_kernel,
 )
 from gtl_core.metrics.transferability import h_score, label_entropy, leep, logme
+from gtl_core.training.class_distances import class_distances
 
 RESAMPLES = 100
 DEALINGS = 20

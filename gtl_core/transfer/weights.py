@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import assert_never
 
 from gtl_core.config import (
+    ClassMixingConfig,
+    ClassStart,
     CorrespondenceConfig,
     EwcConfig,
     FinetuneConfig,
@@ -21,11 +23,12 @@ from gtl_core.config import (
     WeightStrategyConfig,
 )
 from gtl_core.errors import InputError
-from gtl_core.networks.registry import GanSpec, build_discriminator, build_generator
+from gtl_core.networks.registry import GanSpec, build_discriminator, build_generator, judges
 from gtl_core.progress import OnProgress
 from gtl_core.training.checkpoint import GanCheckpoint
 from gtl_core.training.gan import arrays_sha256, train_gan
 from gtl_core.transfer.carrying import carried_over
+from gtl_core.transfer.class_mixing import ClassMixing
 from gtl_core.transfer.correspondence import Correspondence
 from gtl_core.transfer.ewc import Ewc
 from gtl_core.transfer.finetune import Finetune
@@ -34,6 +37,7 @@ from gtl_core.transfer.freeze_g_then_partial import FreezeGThenPartial
 from gtl_core.transfer.inputs import TransferInputs
 from gtl_core.transfer.l2_sp import L2Sp
 from gtl_core.transfer.mine import Mine
+from gtl_core.transfer.nearest_classes import check_start, nearest_source_classes
 from gtl_core.transfer.scale_shift import ScaleShift
 from gtl_core.transfer.semi_supervised import SemiSupervised
 from gtl_core.transfer.singular_values import SingularValueTuning
@@ -61,6 +65,8 @@ def strategy_for(config: WeightStrategyConfig) -> WeightStrategy:
             return Mine(config)
         case CorrespondenceConfig():
             return Correspondence(config)
+        case ClassMixingConfig():
+            return ClassMixing(config)
         case SemiSupervisedConfig():
             return SemiSupervised(config)
         case _:
@@ -79,6 +85,11 @@ def check_weight_strategy(config: WeightStrategyConfig, spec: GanSpec, steps: in
         InputError: they do not.
     """
     strategy = strategy_for(config)
+    if strategy.needs_discriminator and not judges(spec):
+        raise InputError(
+            f"transfer.strategies.{config.label}: {config.name} is about a discriminator, and a vae has none; "
+            "take another strategy, such as finetune, scale_shift or l2_sp, or gan.architecture vae_gan"
+        )
     spec = replace(spec, mapping=strategy.mapping)
     strategy.phases(build_generator(spec, 0), build_discriminator(spec, 0), config.steps or steps)
 
@@ -88,6 +99,7 @@ def transfer_weights(
     inputs: TransferInputs,
     gan: GanConfig,
     steps: int,
+    start: ClassStart,
     folder: Path,
     on_progress: OnProgress,
 ) -> Path:
@@ -97,9 +109,17 @@ def transfer_weights(
     source, strategy = GanCheckpoint.load(inputs.source_gan), strategy_for(config)
     _check_images(source.spec, inputs)
     check_weight_strategy(config, replace(source.spec, classes=len(inputs.classes)), steps)
+    check_start(config.label, start, source.spec)
     lesson = strategy.lesson(inputs, gan, on_progress)
     return train_gan(
-        carried_over(source, inputs.classes, inputs.seed, mapping=strategy.mapping),
+        carried_over(
+            source,
+            inputs.classes,
+            inputs.seed,
+            mapping=strategy.mapping,
+            texts=inputs.texts,
+            nearest=nearest_source_classes(source, inputs) if start == "nearest" else None,
+        ),
         lesson.images,
         lesson.labels,
         gan,

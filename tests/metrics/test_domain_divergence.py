@@ -7,7 +7,8 @@ import pytest
 from scipy.stats import norm
 
 from gtl_core.errors import InputError
-from gtl_core.metrics.divergence import class_distances, class_means, class_spread, domain_hits, proxy_a_distance
+from gtl_core.metrics.divergence import class_spread, domain_hits, proxy_a_distance
+from gtl_core.training.class_distances import class_distances, class_means
 
 
 def test_the_a_distance_is_its_formula() -> None:
