@@ -37,10 +37,12 @@ STRATEGIES = (
     "l2_sp",
     "mine",
     "correspondence",
+    "class_mixing",
     "semi_supervised",
     "translate",
     "contrast",
     "cycle",
+    "sgan",
 )
 FEW = 5
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from gtl_core.config import Experiment, FinetuneConfig, StrategyConfig
 from gtl_core.errors import Diverged
-from gtl_core.files import write_json
+from gtl_core.files import read_json, write_json
 from gtl_core.progress import OnProgress
 from gtl_core.store import Stage, StageStore
 
@@ -32,6 +32,8 @@ def transfer_cell(
 ) -> Stage:
     """Makes a GAN of the target for one draw, or a record of why its training failed.
 
+    `source_gan` is what the strategy starts from; where its training went wrong, so has this one.
+
     With no strategy the GAN learns from the labelled target images alone, for the steps that the source GAN had and
     with the help for few images that a transfer has.
     """
@@ -39,6 +41,7 @@ def transfer_cell(
     def make(folder: Path) -> None:
         from gtl_core.data.draws import Draw
         from gtl_core.data.image_set import ImageSet, fitted
+        from gtl_core.training.class_texts import class_texts
         from gtl_core.transfer.inputs import TransferInputs
         from gtl_core.transfer.pretrain import pretrain_source
         from gtl_core.transfer.strategies import transfer
@@ -58,13 +61,17 @@ def transfer_cell(
             source_gan=source_gan,
             source_classifier=source_classifier,
             seed=chosen.repetition_seed(gan_seed),
+            texts=class_texts(experiment, images.classes),
             photometric=experiment.classifier.photometric,
         )
+        if source_gan and source_gan.with_name(FAILURE).is_file():
+            write_json(folder / FAILURE, read_json(source_gan.with_name(FAILURE)))
+            return
         try:
             if strategy is None:
                 settings = experiment.gan.model_copy(update=experiment.transfer.helps(FinetuneConfig()))
                 few = (inputs.images, inputs.labels, inputs.classes)
-                pretrain_source(*few, settings, inputs.seed, folder, on_progress)
+                pretrain_source(*few, settings, inputs.seed, folder, on_progress, inputs.texts)
             else:
                 transfer(strategy, inputs, experiment.gan, experiment.transfer, folder, on_progress)
         except Diverged as error:

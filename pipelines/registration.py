@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from gtl_core.config import DaganConfig
 from gtl_core.data.versions import data_version
 from gtl_core.files import canonical_sha256, file_sha256, read_json, write_json
 from gtl_core.registry.lineage import git_commit, list_models
@@ -15,6 +16,9 @@ from gtl_core.registry.unfinished import begun
 from gtl_core.store import Stage
 from pipelines.recording import close_parent, parent_run
 from pipelines.stages import Chain
+
+if TYPE_CHECKING:
+    from gtl_core.data.image_set import ImageSet
 
 
 def registered_models(chain: Chain, dagster_run_id: str) -> Stage:
@@ -86,6 +90,8 @@ def _register(
     chain: Chain, parent: str, dagster_run_id: str, version: str, registration: str, folder: Path
 ) -> list[dict[str, Any]]:
     """Gathers what the registry needs from the stages; `folder` takes what is written for it."""
+    from gtl_core.training.classifier import UNTRAINED
+
     evaluation = chain.require("evaluation").path
     strategy, draw, gan_seed = _chosen(chain)
     made = chain.transferred(strategy, draw, gan_seed)
@@ -94,6 +100,12 @@ def _register(
     source_gan = []
     if strategy in configs and configs[strategy].uses_source_gan:
         source_gan.append(("source_gan", chain.require("source_gan").path / "gan.safetensors"))
+    if isinstance(config := configs.get(strategy), DaganConfig):
+        learned = chain.source_dagan(config)
+        source_gan.append((learned.name, learned.path / "gan.safetensors"))
+    backbone = []
+    if chain.experiment.classifier.checkpoint is not None:
+        backbone.append(("backbone", chain.require("source_classifier").path / UNTRAINED))
     draws = chain.load_draws()
     seen = folder / SEEN_FILE
     # Of all that makes a GAN only `SCRATCH` is no configured strategy, and it alone learns nothing from the source.
@@ -112,25 +124,24 @@ def _register(
         draw=draws[draw],
         checkpoints=[
             *source_gan,
+            *backbone,
             ("source_classifier", chain.require("source_classifier").path / "classifier.safetensors"),
             (made.name.rpartition("/")[0], generator),
         ],
-        datasets=[
-            {
-                "name": images.name,
-                "role": role,
-                "version": images.version,
-                "images": len(images),
-                "licence": images.card.get("licence"),
-            }
-            for images, role in zip(chain.sets, ("source", "target"), strict=True)
-        ],
+        datasets=[recorded_set(images, role) for images, role in zip(chain.sets, ("source", "target"), strict=True)],
         seen=seen,
         documents={f"validation/{name}": validation / name for name in ("validation.json", "quarantine.csv")},
         data_version=version,
         registration=registration,
         memorisation=_memorisation(chain, strategy),
     )
+
+
+def recorded_set(images: ImageSet, role: str) -> dict[str, Any]:
+    """What a lineage record tells of an image set; of pictures of sounds also what turns them back."""
+    facts = {"name": images.name, "role": role, "version": images.version, "images": len(images)}
+    sound = {"sound": images.card["sound"]} if "sound" in images.card else {}
+    return {**facts, "licence": images.card.get("licence"), **sound}
 
 
 def _memorisation(chain: Chain, strategy: str) -> dict[str, Any] | None:

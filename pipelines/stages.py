@@ -12,10 +12,10 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from gtl_core.config import Experiment, StrategyConfig
+from gtl_core.config import DaganConfig, Experiment, StrategyConfig
 from gtl_core.data.catalog import load_pair
 from gtl_core.data.directory_hash import Unchanged
-from gtl_core.errors import DataFailure, GtlError, InputError
+from gtl_core.errors import DataFailure, Diverged, GtlError, InputError
 from gtl_core.evaluation.arms import SCRATCH
 from gtl_core.files import read_json, write_json
 from gtl_core.homes import Homes
@@ -31,9 +31,10 @@ if TYPE_CHECKING:
 ROOMS: Mapping[str, tuple[str, ...]] = {
     "data_validation": ("data/image_set", "validation"),
     "draws": ("data/draws",),
-    "source_gan": ("data/image_set", "networks", "training", "transfer"),
+    "source_gan": ("config/descriptions", "data/image_set", "networks", "training", "transfer"),
     "source_classifier": ("data/image_set", "networks", "training"),
-    "transferred_gan": ("data/image_set", "networks", "training", "transfer"),
+    "source_dagan": ("data/image_set", "networks", "training", "transfer"),
+    "transferred_gan": ("config/descriptions", "data/image_set", "networks", "training", "transfer"),
     "synthetic_images": (
         "data/image_set",
         "networks",
@@ -120,7 +121,7 @@ ROOMS: Mapping[str, tuple[str, ...]] = {
     "report": ("evaluation/report", "evaluation/forest"),
 }
 """The rooms of `gtl_core` whose code a stage calls: its code version is their hash."""
-_OF_SOURCE_ALONE = ("source_gan", "source_classifier")
+_OF_SOURCE_ALONE = ("source_gan", "source_classifier", "source_dagan")
 
 
 def stage_code_version(name: str) -> str:
@@ -206,24 +207,33 @@ class Chain:
     @cached_property
     def source_gan_key(self) -> str:
         """Key of the source GAN."""
-        return self._key("source_gan", version=self.sets[0].version, image=self._image, gan=self._gan)
+        inputs = {"version": self.sets[0].version, "image": self._image, "gan": self._gan}
+        return self._key("source_gan", **inputs, **self._descriptions(self.sets[0]))
 
     @cached_property
     def source_classifier_key(self) -> str:
         """Key of the source classifier."""
         # The steps of the arms are none of its business.
-        classifier = self.experiment.classifier.model_dump(mode="json", exclude={"steps"})
+        classifier = {name: value for name, value in self._classifier.items() if name != "steps"}
         return self._key("source_classifier", version=self.sets[0].version, image=self._image, classifier=classifier)
+
+    def source_dagan_key(self, strategy: DaganConfig) -> str:
+        """Key of what a strategy of learned augmentation learns on the source alone, whatever the draw."""
+        settings = strategy.model_dump(mode="json", exclude={"alias", "target_steps"})
+        return self._key("source_dagan", version=self.sets[0].version, image=self._image, strategy=settings)
 
     def transferred_key(self, strategy: StrategyConfig | None, draw: int, gan_seed: int = 0) -> str:
         """Key of the GAN transferred by a strategy to a draw; with no strategy, of one of the target alone."""
         transfer = self.experiment.transfer.model_dump(mode="json", exclude={"strategies", "pilot"})
         transfer["strategy"] = strategy.model_dump(mode="json", exclude={"alias"}) if strategy else None
         inputs = {"draws": self.draws_key, "draw": draw, "transfer": transfer, "gan": self._gan}
+        inputs |= self._descriptions(self.sets[1])
         if gan_seed:
             inputs["gan_seed"] = gan_seed
         if strategy and strategy.uses_source_gan:
             inputs["source_gan"] = self.source_gan_key
+        if isinstance(strategy, DaganConfig):
+            inputs["source_dagan"] = self.source_dagan_key(strategy)
         if strategy and strategy.uses_source_classifier:
             inputs["source_classifier"] = self.source_classifier_key
         return self._key("transferred_gan", **inputs)
@@ -326,7 +336,17 @@ class Chain:
                 (_images_name(label, draw, seed), chain.synthetic_key(strategy, draw, seed)),
             )
         ]
-        return [*self._keys.items(), *cells]
+        learned = [
+            (f"source_dagan/{strategy.label}", chain.source_dagan_key(strategy))
+            for chain in chains
+            for strategy in chain._dagans
+        ]
+        return [*self._keys.items(), *learned, *cells]
+
+    @property
+    def _dagans(self) -> list[DaganConfig]:
+        """The strategies of learned augmentation."""
+        return [strategy for strategy in self.experiment.transfer.strategies if isinstance(strategy, DaganConfig)]
 
     @property
     def _image(self) -> dict[str, Any]:
@@ -336,9 +356,26 @@ class Chain:
     def _gan(self) -> dict[str, Any]:
         return self.experiment.gan.model_dump(mode="json")
 
-    @property
+    def _descriptions(self, images: ImageSet) -> dict[str, Any]:
+        """What a GAN of a set is told of its classes; nothing where it learns them as free rows."""
+        told = self.experiment.gan.condition == "text"
+        return {"descriptions": [self.experiment.descriptions[name] for name in images.classes]} if told else {}
+
+    @cached_property
     def _classifier(self) -> dict[str, Any]:
-        return self.experiment.classifier.model_dump(mode="json")
+        """The classifier's settings, where a backbone from a folder is told by its content."""
+        settings = self.experiment.classifier.model_dump(mode="json")
+        if self._checkpoint is None:
+            return settings
+        from gtl_core.training.pretrained import checkpoint_sha256
+
+        return {**settings, "backbone": checkpoint_sha256(self._checkpoint)}
+
+    @property
+    def _checkpoint(self) -> Path | None:
+        """Folder of the checkpoint that the classifier begins as; None where its backbone is one of ours."""
+        folder = self.experiment.classifier.checkpoint
+        return None if folder is None else self.homes.root / folder
 
     @property
     def _grid(self) -> list[tuple[str, int, int]]:
@@ -439,9 +476,12 @@ class Chain:
         """Trains a GAN on the source."""
 
         def make(folder: Path) -> None:
+            from gtl_core.training.class_texts import class_texts
             from gtl_core.transfer.pretrain import pretrain_source
 
-            pretrain_source(*self._source(), self.experiment.gan, self.experiment.seed, folder, self.on_progress)
+            source, experiment = self._source(), self.experiment
+            texts = class_texts(experiment, source[2])
+            pretrain_source(*source, experiment.gan, experiment.seed, folder, self.on_progress, texts)
 
         return self._build("source_gan", self.source_gan_key, make)
 
@@ -452,10 +492,47 @@ class Chain:
             from gtl_core.training.classifier import train_source_classifier
 
             train_source_classifier(
-                *self._source(), self.experiment.classifier, self.experiment.seed, folder, self.on_progress
+                *self._source(),
+                self.experiment.classifier,
+                self.experiment.seed,
+                folder,
+                self.on_progress,
+                self._checkpoint,
             )
 
         return self._build("source_classifier", self.source_classifier_key, make)
+
+    @cached_property
+    def source_dagans(self) -> dict[str, Stage]:
+        """What each strategy of learned augmentation learns on the source alone, by label, once for all draws.
+
+        Where the training went wrong the stage holds a record of why.
+        """
+        from gtl_core.transfer.dagan import pretrain_dagan
+
+        made, stopped = {}, self.stopped()
+        for strategy in self._dagans:
+            if strategy.label in stopped:
+                continue
+
+            def make(folder: Path, strategy: DaganConfig = strategy) -> None:
+                try:
+                    pretrain_dagan(strategy, *self._source(), self.experiment.seed, folder, self.on_progress)
+                except Diverged as error:
+                    write_json(folder / FAILURE, {"reason": str(error)})
+
+            name = f"source_dagan/{strategy.label}"
+            store = self._store_of("source_dagan")
+            made[strategy.label] = store.build(name, self.source_dagan_key(strategy), make, force=self.force)
+        return made
+
+    def source_dagan(self, strategy: DaganConfig) -> Stage:
+        """The stage of what a strategy of learned augmentation learned on the source.
+
+        Raises:
+            InputError: it was not built yet.
+        """
+        return self._found(f"source_dagan/{strategy.label}", self.source_dagan_key(strategy))
 
     def _source(self) -> tuple[Any, Any, tuple[str, ...]]:
         """What is learned from the source: uint8 (N, C, S, S) of the experiment's size, int64 (N,), class names."""
@@ -514,6 +591,7 @@ class Chain:
         """Makes the GANs of the target: for every draw and GAN seed by every strategy, and without; a stage each."""
         draws, stopped = self.require("draws").path, self.stopped()
         source_gan = self.require("source_gan").path / "gan.safetensors" if self.needs_source_gan else None
+        dagans = {label: stage.path / "gan.safetensors" for label, stage in self.source_dagans.items()}
         source_classifier = self.require("source_classifier").path / "classifier.safetensors"
         cells = [
             {
@@ -525,7 +603,7 @@ class Chain:
                 "source": self.homes.data / self.experiment.source.dataset,
                 "target": self.homes.data / self.experiment.target.dataset,
                 "strategy": strategy,
-                "source_gan": source_gan if strategy and strategy.uses_source_gan else None,
+                "source_gan": dagans.get(label, source_gan if strategy and strategy.uses_source_gan else None),
                 "source_classifier": source_classifier if strategy and strategy.uses_source_classifier else None,
                 "draw": draws / f"{draw}.json",
                 "gan_seed": seed,

@@ -7,10 +7,18 @@ from typing import Any, Literal
 from pydantic import Field, field_validator, model_validator
 
 from gtl_core.config.base import Positive, Slug, Strict
-from gtl_core.config.gan import GanConfig
+from gtl_core.config.descriptions import Descriptions
+from gtl_core.config.gan import GanConfig, settings_of_the_game
 from gtl_core.config.promotion import PromotionConfig
 from gtl_core.config.retraining import DriftConfig, RetrainConfig, ScheduleConfig, as_schedule
-from gtl_core.config.strategies import SemiSupervisedConfig, TransferConfig, TranslationConfig
+from gtl_core.config.strategies import (
+    DaganConfig,
+    SemiSupervisedConfig,
+    SganConfig,
+    TransferConfig,
+    TranslationConfig,
+    WeightStrategyConfig,
+)
 from gtl_core.config.tuning import Ranges
 
 ArmName = Literal[
@@ -19,9 +27,14 @@ ArmName = Literal[
     "real_augmented",
     "real_oversampled",
     "source_finetuned",
+    "feature_extraction",
+    "last_stage",
+    "discriminative_rates",
     "joint",
     "self_trained",
     "info_max",
+    "dann",
+    "adda",
     "scratch_gan",
     "transferred_gan",
     "best_plus_gan",
@@ -102,7 +115,11 @@ class SynthesisConfig(Strict):
 class ClassifierConfig(Strict):
     """The one classifier of every arm, and of the source."""
 
+    backbone: str = Field(default="cnn", min_length=1)
+    """`cnn`, `resnet`, or a folder with a checkpoint of Hugging Face (config.json and model.safetensors), absolute or
+    from the project's root; see docs/backbones.md."""
     width: int = Field(default=32, ge=4, le=512)
+    """Channels of the first convolution of cnn and resnet; a checkpoint has its own."""
     steps: int = Field(default=600, ge=1)
     source_steps: int = Field(default=1500, ge=1)
     batch: int = Field(default=64, ge=2)
@@ -111,6 +128,11 @@ class ClassifierConfig(Strict):
     photometric: bool = False
     """Whether augmentation varies contrast, brightness and sharpness beside shape, in every arm: for a source and a
     target that come from different cameras or scanners. It wants more steps."""
+
+    @property
+    def checkpoint(self) -> str | None:
+        """The folder of the checkpoint, as the experiment names it; None where the backbone is one of ours."""
+        return None if self.backbone in ("cnn", "resnet") else self.backbone
 
 
 class EvaluationConfig(Strict):
@@ -156,6 +178,8 @@ class Experiment(Strict):
 
     name: Slug
     description: str = ""
+    descriptions: Descriptions = Field(default_factory=dict)
+    """What each class of source and target looks like, in a few words; `gan.condition: text` learns classes by it."""
     seed: int = Field(default=0, ge=0, lt=2**31)
     source: SourceConfig
     target: TargetConfig
@@ -179,7 +203,7 @@ class Experiment(Strict):
 
     @model_validator(mode="after")
     def _consistent(self) -> Experiment:
-        pool_arms = [arm for arm in self.evaluation.arms if arm in ("self_trained", "info_max")]
+        pool_arms = [arm for arm in self.evaluation.arms if arm in ("self_trained", "info_max", "dann", "adda")]
         if pool_arms and not self.target.use_unlabelled:
             raise ValueError(f"evaluation.arms: {pool_arms[0]} needs target.use_unlabelled: true")
         if "filtered_plus_gan" in self.evaluation.arms and not self.synthesis.filter:
@@ -193,15 +217,44 @@ class Experiment(Strict):
         return self
 
     @model_validator(mode="after")
+    def _described(self) -> Experiment:
+        if self.gan.condition == "text" and not self.descriptions:
+            raise ValueError("gan.condition: text needs descriptions, a short text for each class")
+        return self
+
+    @model_validator(mode="after")
+    def _a_game_where_it_is_asked_for(self) -> Experiment:
+        if self.gan.architecture == "vae":
+            # Translations, which have discriminators of their own, look at augmentation too.
+            asked = [f"transfer.{name}" for name in settings_of_the_game(self.transfer) if name != "augmentation"]
+            for strategy in self.transfer.strategies:
+                if isinstance(strategy, WeightStrategyConfig):
+                    own = settings_of_the_game(strategy)
+                    asked += [f"transfer.strategies.{strategy.label}.{name}" for name in own]
+            if asked:
+                raise ValueError(f"{asked[0]}: a vae has no discriminator to play against; leave it out")
+        return self
+
+    @model_validator(mode="after")
     def _pool_where_needed(self) -> Experiment:
         for strategy in self.transfer.strategies:
-            if isinstance(strategy, SemiSupervisedConfig) and not self.target.use_unlabelled:
+            if isinstance(strategy, (SemiSupervisedConfig, SganConfig)) and not self.target.use_unlabelled:
                 raise ValueError(f"transfer.strategies: {strategy.label} needs target.use_unlabelled: true")
         return self
 
     @model_validator(mode="after")
+    def _pairs_where_needed(self) -> Experiment:
+        for strategy in self.transfer.strategies:
+            if isinstance(strategy, DaganConfig) and strategy.target_steps and self.target.labelled_per_class == 1:
+                raise ValueError(
+                    f"transfer.strategies: {strategy.label}.target_steps learns from two labelled images of a class, "
+                    "and target.labelled_per_class is 1; set target_steps to 0"
+                )
+        return self
+
+    @model_validator(mode="after")
     def _equal_steps(self) -> Experiment:
-        learned = [strategy.steps for strategy in self.transfer.strategies if isinstance(strategy, TranslationConfig)]
+        learned = [strategy.steps or 0 for strategy in self.transfer.strategies if strategy.trains_classifier]
         if "adapted" in self.evaluation.arms and learned and self.classifier.steps < max(learned):
             raise ValueError(
                 f"evaluation.arms: adapted has learned for {max(learned)} steps of its strategy, so the other arms "
@@ -218,8 +271,9 @@ class Experiment(Strict):
                     "target.labelled_per_class is 0; take strategies of translation, such as translate"
                 )
         arms = set(self.evaluation.arms)
-        if not arms & {"best_plus_gan", "adapted"} or not arms & {"source_only", "self_trained", "info_max"}:
+        plain = {"source_only", "self_trained", "info_max", "dann", "adda"}
+        if not arms & {"best_plus_gan", "adapted"} or not arms & plain:
             raise ValueError(
                 "evaluation.arms: with target.labelled_per_class 0 name best_plus_gan or adapted, and source_only, "
-                "self_trained or info_max (better all three) to compare it with"
+                "self_trained or info_max (better all three), dann or adda to compare it with"
             )

@@ -125,7 +125,8 @@ def build_record(
         mlflow_run_id: the run that the model is logged in.
         dagster_run_id: the Dagster run, or None outside Dagster.
         data_version: version of the whole data home.
-        datasets: `{name, role, version, images, licence}` of each image set.
+        datasets: `{name, role, version, images, licence}` of each image set, and `sound` where its images are pictures
+            of sounds.
         seen: file from `write_seen`.
         documents: files that are logged in the run, by their path among its artifacts.
         checkpoints: stage and file of each checkpoint on the way.
@@ -135,9 +136,12 @@ def build_record(
         best: the evaluation's `best.json`: which arm the classifier is, by what it was chosen, and how it was trained.
     """
     from gtl_core.synthesis.synthetic_set import SyntheticSet, synthetic_manifest_sha256
+    from gtl_core.training.pretrained import checkpoint_sha256
 
+    checkpoint = experiment.classifier.checkpoint
     return {
         "experiment": experiment.model_dump(mode="json"),
+        **({"backbone": {"sha256": checkpoint_sha256(homes.root / checkpoint)}} if checkpoint else {}),
         "mlflow_run_id": mlflow_run_id,
         "dagster_run_id": dagster_run_id,
         "git_commit": git_commit(homes.root),
@@ -255,6 +259,23 @@ def verify_lineage(homes: Homes, reference: str) -> list[HashCheck]:
 def synthetic_folder(homes: Homes, record: Mapping[str, Any]) -> Path:
     """Folder of the synthetic set of a lineage record."""
     return _located(record["synthetic"]["path"], homes)
+
+
+def generator_checkpoint(homes: Homes, record: Mapping[str, Any]) -> Path:
+    """Checkpoint of the GAN whose generator a lineage record is about.
+
+    Raises:
+        InputError: it is gone, or not the one that was registered.
+    """
+    made = next(
+        entry for entry in record["checkpoints"] if entry["stage"].startswith(("transferred_gan/", "scratch_gan/"))
+    )
+    path, model = _located(made["path"], homes), f"{record['model']['name']}/{record['model']['version']}"
+    found = _hash(path)
+    if found != made["sha256"]:
+        what = "is gone" if found is None else "has changed"
+        raise InputError(f"{model}: the checkpoint that it was made from, {path}, {what}; run its experiment again")
+    return path
 
 
 def list_models(homes: Homes) -> list[dict[str, Any]]:

@@ -53,6 +53,7 @@ def package_classifier(weights: Path, example: np.ndarray, folder: Path) -> Pack
     from mlflow.models import ModelSignature
     from mlflow.types import ColSpec, DataType, Schema, TensorSpec
 
+    from gtl_core.networks.backbones import classifier_module
     from gtl_core.training.classifier import load_classifier
 
     model, classes = load_classifier(weights)
@@ -61,8 +62,10 @@ def package_classifier(weights: Path, example: np.ndarray, folder: Path) -> Pack
     signature = ModelSignature(
         inputs=Schema([TensorSpec(np.dtype(np.uint8), (-1, *example.shape[1:]))]), outputs=Schema(columns)
     )
-    code = compose_code(_ROOT / "networks" / "classifier.py", _WRAPPERS / "classifier.py")
-    return _package("classifier", code, weights, model.options, classes, signature, example, folder)
+    network = _ROOT / "networks" / f"{classifier_module(model.backbone)}.py"
+    code = compose_code(network, _WRAPPERS / "classifier.py")
+    required = (*_REQUIRED, *model.requires)
+    return _package("classifier", code, weights, model.options, classes, signature, example, folder, required)
 
 
 def package_generator(checkpoint: Path, folder: Path) -> Package:
@@ -77,6 +80,7 @@ def package_generator(checkpoint: Path, folder: Path) -> Package:
     from mlflow.types import ColSpec, DataType, ParamSchema, ParamSpec, Schema, TensorSpec
     from safetensors.torch import save_file
 
+    from gtl_core.networks.registry import generator_module
     from gtl_core.training.checkpoint import GanCheckpoint
 
     gan = GanCheckpoint.load(checkpoint)
@@ -88,8 +92,9 @@ def package_generator(checkpoint: Path, folder: Path) -> Package:
         params=ParamSchema([ParamSpec("seed", DataType.long, 0)]),
     )
     example = (pd.DataFrame({"label": [gan.classes[0], gan.classes[-1]]}), {"seed": 1})
-    code = compose_code(_ROOT / "networks" / f"{spec.architecture}.py", _WRAPPERS / "generator.py")
-    about = json.dumps({"options": options, "classes": list(gan.classes)}, sort_keys=True)
+    code = compose_code(_ROOT / "networks" / f"{generator_module(spec)}.py", _WRAPPERS / "generator.py")
+    texts = {"texts": list(gan.texts.texts)} if gan.texts else {}
+    about = json.dumps({"options": options, "classes": list(gan.classes), **texts}, sort_keys=True)
     with tempfile.TemporaryDirectory(prefix="gtl-package-") as scratch:
         weights = Path(scratch) / _WEIGHTS
         tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in gan.ema.items()}
@@ -101,7 +106,8 @@ def compose_code(network: Path, wrapper: Path) -> str:
     """One source file of a self-contained network and of the MLflow wrapper around it.
 
     Args:
-        network: a module of `gtl_core.networks` that imports nothing of this project.
+        network: a module of `gtl_core.networks` that imports nothing of this project but others of them, which are
+            put before it.
         wrapper: a module of `gtl_core.registry.model_code`; its imports of this project name what the network
             defines, so they are left out.
     """
@@ -110,7 +116,8 @@ def compose_code(network: Path, wrapper: Path) -> str:
         f'"""{about}\n\nPut together by gtl {installed_version("gtl")} from its networks/{network.name} and '
         f'registry/model_code/{wrapper.name}; it needs none of gtl.\n"""\n\nfrom __future__ import annotations\n'
     )
-    parts = [f"# The network.\n\n{_body(network)}", f"# The model around it, as MLflow calls it.\n\n{_body(wrapper)}"]
+    bodies = "\n\n".join(_body(path) for path in [*_imported(network), network])
+    parts = [f"# The network.\n\n{bodies}", f"# The model around it, as MLflow calls it.\n\n{_body(wrapper)}"]
     return "\n\n".join([header, *parts])
 
 
@@ -181,6 +188,7 @@ def _package(
     signature: Any,
     example: Any,
     folder: Path,
+    required: Sequence[str] = _REQUIRED,
 ) -> Package:
     """Lets MLflow lay out code and weights as a model in `folder`.
 
@@ -197,12 +205,22 @@ def _package(
             artifacts={"weights": str(weights)},
             signature=signature,
             input_example=example,
-            pip_requirements=[f"{package}=={_release(package)}" for package in _REQUIRED],
+            pip_requirements=[f"{package}=={_release(package)}" for package in required],
             metadata={"classes": list(classes), "size": options["size"], "channels": options["channels"]},
         )
     shutil.rmtree(folder / "__pycache__", ignore_errors=True)  # MLflow has run the code to look at its model
     files = (f"artifacts/{weights.name}", f"{kind}.py")
     return Package(kind, folder, {file: file_sha256(folder / file) for file in files})
+
+
+def _imported(network: Path) -> list[Path]:
+    """The modules beside a network that it imports, those first that others need."""
+    found: list[Path] = []
+    for node in ast.parse(network.read_text(encoding="utf-8")).body:
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("gtl_core.networks."):
+            path = network.with_name(f"{(node.module or '').rsplit('.', 1)[1]}.py")
+            found += [needed for needed in (*_imported(path), path) if needed not in found]
+    return found
 
 
 def _set_identity(folder: Path, model_id: str, run_id: str) -> None:

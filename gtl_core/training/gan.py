@@ -9,25 +9,46 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import torch
+from torch import nn
 
 from gtl_core.config import GanConfig
 from gtl_core.errors import InputError
 from gtl_core.files import canonical_sha256
-from gtl_core.networks.registry import GanSpec, build_discriminator, build_generator
+from gtl_core.networks.registry import (
+    Architecture,
+    GanSpec,
+    build_companions,
+    build_discriminator,
+    build_generator,
+    class_embedding_parameters,
+)
 from gtl_core.progress import OnProgress
-from gtl_core.training.checkpoint import GanCheckpoint
+from gtl_core.training.checkpoint import GanCheckpoint, State
+from gtl_core.training.class_texts import ClassTexts
 from gtl_core.training.gan_trainer import GanTrainer
 from gtl_core.training.health import spread_within_classes
 from gtl_core.training.loop import run_training
+from gtl_core.training.pair_trainer import PairTrainer
 from gtl_core.training.plan import Plan
 from gtl_core.training.runtime import device, to_unit_range
+from gtl_core.training.vae_gan_trainer import VaeGanTrainer
+from gtl_core.training.vae_trainer import VaeTrainer
 
 _LOOKED_AT = 200
+_TRAINERS: dict[Architecture, type[GanTrainer]] = {"vae": VaeTrainer, "vae_gan": VaeGanTrainer, "dagan": PairTrainer}
+"""Trainers of architectures that are no plain GAN."""
 
 
-def untrained(spec: GanSpec, classes: tuple[str, ...], seed: int) -> GanCheckpoint:
-    """A checkpoint at step 0 with freshly made weights."""
-    generator = build_generator(spec, seed).state_dict()
+def untrained(spec: GanSpec, classes: tuple[str, ...], seed: int, texts: ClassTexts | None = None) -> GanCheckpoint:
+    """A checkpoint at step 0 with freshly made weights.
+
+    Args:
+        spec: shapes of both networks.
+        classes: names of the classes.
+        seed: of the weights.
+        texts: the classes' descriptions, where the networks are told classes by them.
+    """
+    generator = told(build_generator(spec, seed), texts)
     return GanCheckpoint(
         spec=spec,
         classes=classes,
@@ -35,12 +56,31 @@ def untrained(spec: GanSpec, classes: tuple[str, ...], seed: int) -> GanCheckpoi
         recipe="",
         curves=(),
         generator=generator,
-        discriminator=build_discriminator(spec, seed + 1).state_dict(),
+        discriminator=told(build_discriminator(spec, seed + 1), texts),
         ema=generator,
         generator_optimiser={},
         discriminator_optimiser={},
         loop={},
+        companions={
+            f"{name}.{key}": tensor
+            for name, network in build_companions(spec, seed + 2).items()
+            for key, tensor in told(network, texts).items()
+        },
+        texts=texts,
     )
+
+
+def trainer_of(spec: GanSpec) -> type[GanTrainer]:
+    """What trains networks of an architecture."""
+    return _TRAINERS.get(spec.architecture, GanTrainer)
+
+
+def told(network: nn.Module, texts: ClassTexts | None) -> State:
+    """The state of a network that has been told its classes' descriptions, where there are any."""
+    state: State = network.state_dict()
+    if texts:
+        state |= dict.fromkeys(class_embedding_parameters(network), texts.rows)
+    return state
 
 
 def train_gan(
@@ -82,8 +122,10 @@ def train_gan(
     """
     _check(start, images, labels)
 
+    trainer = trainer_of(start.spec)
+
     def make_trainer(checkpoint: GanCheckpoint) -> GanTrainer:
-        return GanTrainer(checkpoint, images, labels, config, steps=steps, seed=seed, plan=plan, origin=start)
+        return trainer(checkpoint, images, labels, config, steps=steps, seed=seed, plan=plan, origin=start)
 
     return run_training(
         start,

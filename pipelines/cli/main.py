@@ -20,14 +20,17 @@ from pipelines.cli import (
     data,
     doctor,
     gc,
+    imagine,
     lineage,
     models,
     promotion,
     report,
     reproduce,
+    restore,
     resume,
     run,
     study,
+    stylise,
     synthesis,
     tune,
     ui,
@@ -128,6 +131,9 @@ app.command("resume", rich_help_panel=START)(resume.resume)
 app.add_typer(data.app, name="data", rich_help_panel=DATA)
 app.command("export", rich_help_panel=DATA)(synthesis.export)
 app.command("verify", rich_help_panel=DATA)(verify.verify)
+app.command("restore", rich_help_panel=DATA)(restore.restore)
+app.command("stylise", rich_help_panel=DATA)(stylise.stylise)
+app.command("imagine", rich_help_panel=DATA)(imagine.imagine)
 app.command("models", rich_help_panel=RESULTS)(models.models)
 app.command("report", rich_help_panel=RESULTS)(report.report)
 app.command("compare", rich_help_panel=RESULTS)(report.compare)

@@ -24,7 +24,7 @@ def source_gan(context: dg.AssetExecutionContext, reporter: dg.ResourceParam[Rep
         stage = chain.source_gan()
         record_stages(chain, [stage], context.run_id)
         samples = picture(stage.path / "samples.png", "Images made by the source GAN, one row a class")
-        losses = curves(stage.path / "curves.csv", "Losses of discriminator and generator over the steps")
+        losses = curves(stage.path / "curves.csv", "Losses of the source GAN over the steps")
         return outcome([stage], {"samples": samples, "losses": losses, "steps": chain.experiment.gan.steps})
 
 
@@ -32,8 +32,9 @@ def source_gan(context: dg.AssetExecutionContext, reporter: dg.ResourceParam[Rep
 def transferred_gans(context: dg.AssetExecutionContext, reporter: dg.ResourceParam[Reporter]) -> dg.MaterializeResult:
     """GANs of the target for each draw: by each strategy, and without the source where an arm wants that."""
     with running(context, reporter) as chain:
+        learned = list(chain.source_dagans.values())
         stages = chain.transferred_gans()
-        record_stages(chain, stages, context.run_id)
+        record_stages(chain, [*learned, *stages], context.run_id)
         failures = chain.failures()
         for strategy, reason in failures.items():
             context.log.warning(f"{strategy} is left out: {reason}")

@@ -54,6 +54,13 @@ def test_sampling_benchmark_prints_one_json_object_with_the_rate_of_bare_passes_
     assert result["encoded_images_per_second"] > 0
 
 
+def test_architectures_benchmark_prints_the_cost_of_a_step_of_each_and_dcgan_s_first():
+    command = [sys.executable, str(BENCHMARKS / "architectures.py"), "--json", "--width", "8", "--size", "16"]
+    result = json.loads(subprocess.run([*command, "--steps", "3"], capture_output=True, text=True, check=True).stdout)
+    assert list(result) == ["dcgan", "fully_connected", "vae", "vae_gan"]
+    assert all(milliseconds > 0 for milliseconds in result.values())
+
+
 def test_strategies_benchmark_prints_the_cost_of_a_step_of_each():
     # Fewer steps would be lost in the noise of what comes before them.
     result = printed("strategies.py", "--steps", "60", "--strategies", "finetune", "scale_shift", "translate")

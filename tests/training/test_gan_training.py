@@ -71,8 +71,17 @@ def report_every_step(monkeypatch):
     monkeypatch.setattr("gtl_core.training.loop._REPORT_SECONDS", 0.0)
 
 
-@pytest.mark.parametrize("architecture", ["dcgan", "fully_connected"])
-@pytest.mark.parametrize("loss", ["hinge", "non_saturating"])
+@pytest.mark.parametrize(
+    ("architecture", "loss"),
+    [
+        ("dcgan", "hinge"),
+        ("dcgan", "non_saturating"),
+        ("fully_connected", "hinge"),
+        ("fully_connected", "non_saturating"),
+        ("vae", "hinge"),
+        ("vae_gan", "relativistic"),
+    ],
+)
 def test_interrupted_training_ends_with_the_bytes_of_one_that_never_stopped(
     tmp_path, digits, report_every_step, architecture, loss
 ):

@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from gtl_core.config import (
+    ClassMixingConfig,
     CorrespondenceConfig,
     EwcConfig,
     FinetuneConfig,
@@ -39,6 +40,7 @@ STRATEGIES = [
     L2SpConfig(),
     MineConfig(mining_share=0.5),
     CorrespondenceConfig(),
+    ClassMixingConfig(mixing_share=0.5),
     SemiSupervisedConfig(threshold=0.5),
     SemiSupervisedConfig(alias="semi_relativistic", loss="relativistic"),
     FinetuneConfig(alias="adaptive", augmentation=("translation", "cutout"), adaptive_augmentation=True),
