@@ -108,19 +108,29 @@ class Study:
         Raises:
             InputError: a set is neither there nor in the folder.
         """
-        from gtl_core.data import catalog
-        from gtl_core.data.importing import import_images
-
         chosen = [case.experiment for case in self.cases if case.name in names]
         needed = sorted({part.dataset for experiment in chosen for part in (experiment.source, experiment.target)})
         for name in needed:
-            if name in catalog.names(self.homes.data):
-                continue
-            path = folder / FILES.get(name, name)
-            if not path.exists():
-                raise InputError(f"no image set {name!r} in {self.homes.data}, and no {path} to import it from: --data")
-            with terminal_progress() as on_progress:
-                import_images(name, path, self.homes.data, on_progress=on_progress)
+            self._import_set(name, folder)
+
+    def _import_set(self, name: str, folder: Path) -> None:
+        """Imports one image set where it is not there yet; what has some classes of another one is made of that."""
+        from benchmarks.class_halves import HALVES, half
+        from gtl_core.data import catalog
+        from gtl_core.data.importing import import_images
+
+        if name in catalog.names(self.homes.data):
+            return
+        if name in HALVES:
+            whole, classes = HALVES[name]
+            self._import_set(whole, folder)
+            half(whole, classes, self.homes.data / name)
+            return
+        path = folder / FILES.get(name, name)
+        if not path.exists():
+            raise InputError(f"no image set {name!r} in {self.homes.data}, and no {path} to import it from: --data")
+        with terminal_progress() as on_progress:
+            import_images(name, path, self.homes.data, on_progress=on_progress)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
