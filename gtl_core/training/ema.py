@@ -29,6 +29,18 @@ def update_average(average: nn.Module, network: nn.Module, decay: float, step: i
 
 
 @torch.no_grad()
+def copy_statistics(average: nn.Module, network: nn.Module) -> None:
+    """Gives averaged weights the batch norm statistics of the latest step's, which they follow closely enough.
+
+    Args:
+        average: a copy of the network whose parameters are averages.
+        network: the network in training.
+    """
+    for averaged, latest in zip(average.buffers(), network.buffers(), strict=True):
+        averaged.copy_(latest)
+
+
+@torch.no_grad()
 def fit_statistics(average: nn.Module, network: nn.Module, latent: int, labels: torch.Tensor, seed: int) -> None:
     """Takes the batch norm statistics of the averaged weights from images that those draw.
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import copy
+import math
 import time
 from collections.abc import Callable
 from typing import Any
 
-import numpy as np
 import torch
 
 from gtl_core.config import ClassifierConfig
@@ -54,8 +54,7 @@ def fit(
     optimiser = torch.optim.AdamW(
         parameters, lr=learning_rate, weight_decay=config.weight_decay, fused=True, betas=(0.9, 0.99)
     )
-    warm_up = max(1, round(_WARM_UP * steps))
-    schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, lambda step: _one_cycle(step, warm_up, steps))
+    schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, lambda step: one_cycle(step, steps))
     checkpoints = {max(1, round(share * steps)) for share in CHECKPOINTS} if judge else set()
     best: tuple[tuple[float, ...], Classifier] | None = None
     reported, reported_step = time.monotonic(), 0
@@ -78,11 +77,17 @@ def fit(
     return best[1] if best else average
 
 
-def _one_cycle(step: int, warm_up: int, steps: int) -> float:
-    """Factor of the learning rate: a linear rise, then half a cosine down to zero."""
-    if step < warm_up:
-        return (step + 1) / warm_up
-    return 0.5 * (1.0 + float(np.cos(np.pi * (step - warm_up) / max(1, steps - warm_up))))
+def one_cycle(step: int, steps: int) -> float:
+    """Factor of the learning rate: a linear rise, then half a cosine down to zero.
+
+    Args:
+        step: steps made.
+        steps: steps of the whole training.
+    """
+    rise = max(1, round(_WARM_UP * steps))
+    if step < rise:
+        return (step + 1) / rise
+    return 0.5 * (1.0 + math.cos(math.pi * (step - rise) / max(1, steps - rise)))
 
 
 @torch.no_grad()

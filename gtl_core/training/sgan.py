@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import math
 from dataclasses import dataclass
 from typing import cast
 
@@ -16,7 +15,8 @@ from gtl_core.networks.classifier import Classifier
 from gtl_core.networks.registry import build_generator
 from gtl_core.training.augment import augment
 from gtl_core.training.checkpoint import CurveRow, GanCheckpoint, State, part_of
-from gtl_core.training.ema import fit_statistics, update_average
+from gtl_core.training.ema import copy_statistics, fit_statistics, update_average
+from gtl_core.training.fitting import one_cycle
 from gtl_core.training.losses import non_saturating_discriminator
 from gtl_core.training.optimisers import adam, moments_of
 from gtl_core.training.runtime import autocast, device, placed
@@ -24,8 +24,6 @@ from gtl_core.training.sampler import BalancedSampler
 
 _BETAS = (0.5, 0.99)
 _EMA_DECAY = 0.99
-_WARM_UP = 0.1
-"""Share of the steps in which the classifier's learning rate rises."""
 
 
 def real_logits(logits: torch.Tensor) -> torch.Tensor:
@@ -139,7 +137,7 @@ class SganTrainer:
         loss_g = self._learn_generator(real, generated, asked)
         update_average(self.average, self.generator, self._gan.ema_decay, self.step)
         update_average(self._averaged_classifier, self._classifier, _EMA_DECAY, self.step)
-        self._follow_statistics()
+        copy_statistics(self._averaged_classifier, self._classifier)
         for place, value in enumerate((loss_d, loss_g, loss_classifier)):
             self._losses[place] += value
         self._losses[3] += 1
@@ -189,7 +187,8 @@ class SganTrainer:
         known, rest, made = logits.split([len(labelled), len(real), len(generated)])
         loss_classes = functional.cross_entropy(known, labels)
         loss_real = 0.5 * non_saturating_discriminator(real_logits(rest), real_logits(made))
-        self._classifier_adam.param_groups[0]["lr"] = self._slow * self._config.learning_rate_classifier * self._cycle()
+        rate = self._slow * self._config.learning_rate_classifier
+        self._classifier_adam.param_groups[0]["lr"] = rate * one_cycle(self.step, self._steps)
         self._classifier_adam.zero_grad()
         (loss_classes + self._config.adversarial * loss_real).backward()
         self._classifier_adam.step()
@@ -213,20 +212,6 @@ class SganTrainer:
         """Real and generated images, augmented alike, so that augmentation tells nothing."""
         inputs = augment(images, self._processor_random, photometric=self._photometric)
         return inputs.contiguous(memory_format=torch.channels_last)
-
-    def _cycle(self) -> float:
-        """Factor of the classifier's learning rate: a linear rise, then half a cosine down to zero."""
-        rise = max(1, round(_WARM_UP * self._steps))
-        if self.step < rise:
-            return (self.step + 1) / rise
-        return 0.5 * (1.0 + math.cos(math.pi * (self.step - rise) / max(1, self._steps - rise)))
-
-    @torch.no_grad()
-    def _follow_statistics(self) -> None:
-        """Batch norm's running statistics of the averaged classifier follow those of the one in training."""
-        pairs = zip(self._averaged_classifier.buffers(), self._classifier.buffers(), strict=True)
-        for averaged, latest in pairs:
-            averaged.copy_(latest)
 
     def _placed(self, network: nn.Module, state: State) -> nn.Module:
         network.load_state_dict(state)

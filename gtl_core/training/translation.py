@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol, cast
@@ -19,7 +18,8 @@ from gtl_core.networks.translator import Generator, Translator
 from gtl_core.training.augment import augment
 from gtl_core.training.checkpoint import CurveRow, GanCheckpoint, State, part_of
 from gtl_core.training.diff_augment import diff_augment
-from gtl_core.training.ema import fit_statistics, update_average
+from gtl_core.training.ema import copy_statistics, fit_statistics, update_average
+from gtl_core.training.fitting import one_cycle
 from gtl_core.training.information import mutual_information
 from gtl_core.training.losses import hinge_discriminator, hinge_generator
 from gtl_core.training.optimisers import adam, moments_of
@@ -28,8 +28,6 @@ from gtl_core.training.sampler import BalancedSampler
 
 _BETAS = (0.5, 0.9)
 _EMA_DECAY = 0.995
-_WARM_UP = 0.1
-"""Share of the steps in which the classifier's learning rate rises."""
 _SOURCE_SHARE = 0.5
 """Source images that the classifier sees as they are, beside all translated ones, as a share of the batch."""
 _LABELLED_SHARE = 0.5
@@ -189,7 +187,8 @@ class TranslationTrainer:
         loss_classifier, confident = self._classification(batch, labels)
         loss_generator = config.adversarial * hinge_generator(logits) + (0.0 if kept is None else kept)
         learning = [self._translator_adam, *(self._adams[name] for name in self._adams if name not in self._critics)]
-        self._adams["classifier"].param_groups[0]["lr"] = self._slow * config.learning_rate_classifier * self._cycle()
+        rate = self._slow * config.learning_rate_classifier
+        self._adams["classifier"].param_groups[0]["lr"] = rate * one_cycle(self.step, self._steps)
         for optimiser in learning:
             optimiser.zero_grad()
         (loss_generator + loss_classifier).backward()
@@ -198,7 +197,7 @@ class TranslationTrainer:
         self.discriminator.train().requires_grad_(True)
         update_average(self.average, self.generator, _EMA_DECAY, self.step)
         update_average(self._averaged_classifier, self._classifier, _EMA_DECAY, self.step)
-        self._follow_statistics()
+        copy_statistics(self._averaged_classifier, self._classifier)
         for place, value in enumerate((loss_generator, loss_classifier, confident), start=1):
             self._losses[place] += value.detach() if isinstance(value, torch.Tensor) else value
         self._losses[4] += 1
@@ -293,20 +292,6 @@ class TranslationTrainer:
     def _begin_pseudo(self) -> float:
         """The step from which on pseudo-labels count: sooner where a few true labels show the way."""
         return self._steps * (0.5 if self._images.labelled is None else 0.25)
-
-    def _cycle(self) -> float:
-        """Factor of the classifier's learning rate: a linear rise, then half a cosine down to zero."""
-        rise = max(1, round(_WARM_UP * self._steps))
-        if self.step < rise:
-            return (self.step + 1) / rise
-        return 0.5 * (1.0 + math.cos(math.pi * (self.step - rise) / max(1, self._steps - rise)))
-
-    @torch.no_grad()
-    def _follow_statistics(self) -> None:
-        """Batch norm's running statistics of the averaged classifier follow those of the one in training."""
-        pairs = zip(self._averaged_classifier.buffers(), self._classifier.buffers(), strict=True)
-        for averaged, latest in pairs:
-            averaged.copy_(latest)
 
     def _placed(self, network: nn.Module, state: State) -> nn.Module:
         network.load_state_dict(state)
