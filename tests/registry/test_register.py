@@ -283,15 +283,15 @@ def test_a_lineage_record_that_was_edited_is_not_believed(project: Homes):
         read_lineage(project, f"{CLASSIFIER}/1")
 
 
-def test_the_command_exports_the_pictures_of_the_registered_generator(project: Homes, monkeypatch, tmp_path, capsys):
+def test_the_command_exports_the_pictures_of_the_registered_generator(project: Homes, monkeypatch, tmp_path, capfd):
     for name, value in project.environment().items():
         monkeypatch.setenv(name, value)
     mend_moved(project)
     monkeypatch.setenv("GTL_KEY", str(tmp_path / "key.pem"))
     assert invoke(["export", "digits", str(tmp_path / "out")]) == 0
-    assert "300 synthetic images" in capsys.readouterr().out
+    assert "300 synthetic images" in capfd.readouterr().out
     assert invoke(["verify", str(tmp_path / "out"), "--public-key", str(tmp_path / "out" / "public_key.pem")]) == 0
-    assert f"300 images of {GENERATOR}/1, as signed" in capsys.readouterr().out
+    assert f"300 images of {GENERATOR}/1, as signed" in capfd.readouterr().out
     with Image.open(tmp_path / "out" / "3" / "000029.png") as picture:
         assert picture.text["Model"] == f"{GENERATOR}/1"
     assert invoke(["export", "digits", str(tmp_path / "out")]) == 2
