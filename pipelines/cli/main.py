@@ -73,6 +73,7 @@ The usual order:
   gtl lineage MODEL@champion  what that model is made of; --down SET tells which models have seen a set
   gtl promote MODEL VERSION   approve of a challenger; gtl rollback MODEL takes it back, gtl history MODEL tells all
   gtl ui                      Dagster and MLflow in the browser
+  gtl gc --keep N             removes what no model and no history needs
 
 Exit codes:
   0  done
