@@ -59,6 +59,7 @@ class Trial:
         without: the same without synthetic images.
         strategy: whose images these were.
         draws: how many draws were tried.
+        validation_images: how many validation images these have together.
         reason: why it failed.
     """
 
@@ -69,6 +70,7 @@ class Trial:
     without: float | None
     strategy: str | None
     draws: int
+    validation_images: int
     reason: str | None
 
 
@@ -320,5 +322,6 @@ def _as_trial(trial: FrozenTrial) -> Trial:
         without=attributes.get(_WITHOUT),
         strategy=best,
         draws=attributes.get(_DRAWS, 0),
+        validation_images=attributes.get(_VALIDATION, 0),
         reason=attributes.get(_REASON) or ("killed; tried again" if trial.state == TrialState.FAIL else None),
     )

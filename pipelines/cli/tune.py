@@ -66,7 +66,10 @@ def tune(
         title=f"Trials of {chosen.name}, on validation",
     )
     say(f"best: trial {best.number}, written as {study.file}")
-    note(f"the best of {len(found)} trials looks better than it is; gtl run {study.file.stem} tells what it is worth")
+    note(
+        f"the best of {len(found)} trials, on {best.validation_images} validation images, looks better than it is; "
+        f"gtl run {study.file.stem} tells what it is worth"
+    )
 
 
 def _row(trial: Trial, keys: list[str]) -> list[Any]:

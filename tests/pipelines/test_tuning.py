@@ -70,6 +70,7 @@ def test_the_experiments_own_values_are_tried_first_and_what_a_value_does_not_ch
     trials = tuning(homes).run(2)
     assert trials[0].values == {"transfer.steps": 2, "synthesis.per_class": 3}
     assert trials[0].draws == 3
+    assert trials[0].validation_images == 3 * 3 * 10
     made = homes.artifacts / "tried"
     assert len(list((made / "source_gan").iterdir())) == 1
     assert len(list((made / "source_classifier").iterdir())) == 1
