@@ -3,7 +3,8 @@
 The plain loop is what a tutorial shows: float32, default memory layout, `TensorDataset` and `DataLoader`, one
 discriminator pass for real and one for generated images, and gradients of everything. Networks, losses, augmentation,
 optimiser settings, batch size and weight average are the same in both. Each runs in a process of its own; the two take
-turns, so that a busy moment of the machine does not fall on one alone, and the median round counts.
+turns, so that a busy moment of the machine does not fall on one alone, and the median round counts. Where the time of
+GTL's step goes is told by kind of operation, from a few further steps under PyTorch's profiler.
 """
 
 from __future__ import annotations
@@ -16,9 +17,11 @@ import statistics
 import time
 from collections.abc import Callable
 from multiprocessing.connection import Connection
+from typing import Any
 
 import numpy as np
 import torch
+from torch.profiler import ProfilerActivity, profile
 from torch.utils.data import DataLoader, TensorDataset
 from torch.utils.flop_counter import FlopCounterMode
 
@@ -37,6 +40,17 @@ CEILING_SIDE = 2048
 CLASSES = 10
 WARM_UP = 5
 """Steps before the first round."""
+PROFILED = 10
+"""Steps under the profiler."""
+KINDS = {
+    "convolutions": ("conv", "mm", "addmm", "bmm"),
+    "normalisation": ("batch_norm", "vector_norm"),
+    "activations": ("relu", "threshold", "clamp", "tanh", "softplus"),
+    "optimiser and average": ("adam", "lerp", "Optimizer"),
+    "sums, products and copies": ("mul", "add", "sum", "div", "mean", "cat", "copy", "contiguous", "clone"),
+}
+"""What an operation is, by what its name holds: the first that fits."""
+OTHER = "small operations and Python"
 
 
 def main() -> None:
@@ -52,10 +66,11 @@ def main() -> None:
     if options.json:
         print(json.dumps(result))
     else:
-        print("\n".join(f"{name:26} {value}" for name, value in result.items()))
+        shares = {f"time in {kind}": share for kind, share in result.pop("time").items()}
+        print("\n".join(f"{name:36} {value}" for name, value in (result | shares).items()))
 
 
-def measure(width: int, size: int, steps: int, rounds: int) -> dict[str, float | int | str]:
+def measure(width: int, size: int, steps: int, rounds: int) -> dict[str, Any]:
     """Speeds of both loops, their ratio, and the share of the matrix-product ceiling that ours reaches."""
     loops = {name: Loop(name, width, size) for name in ("ours", "plain")}
     times: dict[str, list[float]] = {name: [] for name in loops}
@@ -66,7 +81,8 @@ def measure(width: int, size: int, steps: int, rounds: int) -> dict[str, float |
             times[name].append(loop.seconds(steps))
     batch = GanConfig().batch
     speed = {name: batch * steps / statistics.median(rounds_) for name, rounds_ in times.items()}
-    rate = loops["ours"].operations() * speed["ours"] / batch
+    operations, shares = loops["ours"].profiled()
+    rate = operations * speed["ours"] / batch
     for loop in loops.values():
         loop.stop()
     ceiling = matrix_ceiling()
@@ -78,6 +94,7 @@ def measure(width: int, size: int, steps: int, rounds: int) -> dict[str, float |
         "precision": precision(device()),
         "gigaflops": round(rate / 1e9, 1),
         "ceiling_gigaflops": round(ceiling / 1e9, 1),
+        "time": {kind: round(share, 3) for kind, share in shares.items()},
         "device": str(device()),
         "threads": torch.get_num_threads(),
         "width": width,
@@ -100,10 +117,11 @@ class Loop:
         self._here.send(steps)
         return float(self._here.recv())
 
-    def operations(self) -> float:
-        """Floating-point operations of a step."""
+    def profiled(self) -> tuple[float, dict[str, float]]:
+        """Floating-point operations of a step, and the share of its time that each kind of operation takes."""
         self._here.send(None)
-        return float(self._here.recv())
+        operations, shares = self._here.recv()
+        return operations, shares
 
     def stop(self) -> None:
         """Ends the process."""
@@ -112,7 +130,7 @@ class Loop:
 
 
 def serve(connection: Connection, name: str, width: int, size: int) -> None:
-    """Makes steps when it is told how many, and tells the operations of one when it is told None; 0 ends it."""
+    """Makes steps when it is told how many, and tells what is in one when it is told None; 0 ends it."""
     spec = GanSpec("dcgan", size=size, channels=1, width=width, latent=64, classes=CLASSES)
     config = GanConfig(width=width)
     random = np.random.default_rng(0)
@@ -128,9 +146,24 @@ def serve(connection: Connection, name: str, width: int, size: int) -> None:
         if wanted is None:
             with FlopCounterMode(display=False) as counter:
                 advance()
-            connection.send(counter.get_total_flops())
+            connection.send((counter.get_total_flops(), time_shares(advance)))
         else:
             connection.send(seconds(advance, wanted))
+
+
+def time_shares(work: Callable[[], None]) -> dict[str, float]:
+    """The shares of its time that some work spends in each of `KINDS`, and in the rest."""
+    on_gpu = torch.cuda.is_available()
+    with profile(activities=[ProfilerActivity.CUDA if on_gpu else ProfilerActivity.CPU]) as profiler:
+        for _ in range(PROFILED):
+            work()
+        synchronise()
+    spent = dict.fromkeys((*KINDS, OTHER), 0.0)
+    for event in profiler.key_averages():
+        name = event.key.lower()
+        kind = next((kind for kind, parts in KINDS.items() if any(part.lower() in name for part in parts)), OTHER)
+        spent[kind] += event.self_device_time_total if on_gpu else event.self_cpu_time_total
+    return {kind: time_spent / sum(spent.values()) for kind, time_spent in spent.items()}
 
 
 class PlainLoop:

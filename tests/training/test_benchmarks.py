@@ -43,6 +43,8 @@ def test_training_benchmark_prints_one_json_object_with_both_speeds_and_the_ceil
     assert result["images_per_second"] > 0
     assert result["plain_images_per_second"] > 0
     assert 0 < result["ceiling_share"] < 1
+    assert sum(result["time"].values()) == pytest.approx(1.0, abs=0.01)
+    assert result["time"]["convolutions"] > 0
     assert (result["width"], result["size"]) == (8, 16)
 
 
