@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from gtl_core.homes import Homes
 from gtl_core.registry.audit import Audit, write_audit
 from gtl_core.registry.lineage import resolve
-from gtl_core.registry.promotion import find_pair
+from gtl_core.registry.pairs import find_pair
 from pipelines.promotions import model_store, noted
 
 if TYPE_CHECKING:

@@ -8,7 +8,8 @@ from gtl_core.errors import GateRefused
 from gtl_core.registry.approval import AGAINST
 from gtl_core.registry.gate import GateResult
 from gtl_core.registry.history import Entry, entries
-from gtl_core.registry.promotion import GATE, Pair, nominate, promote, refuse
+from gtl_core.registry.pairs import Pair
+from gtl_core.registry.promotion import GATE, nominate, promote, refuse
 from gtl_core.registry.standing import standing
 from gtl_core.registry.tracking import TrackingStore
 from gtl_core.registry.unfinished import is_followed

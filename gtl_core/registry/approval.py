@@ -8,7 +8,8 @@ from gtl_core.errors import GateRefused, InputError
 from gtl_core.homes import Homes
 from gtl_core.registry.history import REASON_LIMIT, Entry, entries, locked
 from gtl_core.registry.lineage import read_lineage
-from gtl_core.registry.promotion import Pair, approve, find_pair, promote, refuse, require_files
+from gtl_core.registry.pairs import Pair, find_pair, require_files
+from gtl_core.registry.promotion import approve, promote, refuse
 from gtl_core.registry.standing import aliases, worded
 from gtl_core.registry.tracking import TrackingStore
 

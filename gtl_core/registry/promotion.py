@@ -24,9 +24,9 @@ from gtl_core.registry.history import (
     read_entries,
     registered_model,
 )
-from gtl_core.registry.lineage import COLLECTED_TAG, resolve
+from gtl_core.registry.pairs import Pair, find_pair, require_files, require_weights
 from gtl_core.registry.standing import Standing, aliases, standing, unexplained, worded
-from gtl_core.registry.tracking import TrackingStore, pages
+from gtl_core.registry.tracking import TrackingStore
 
 if TYPE_CHECKING:
     from mlflow.entities.model_registry import RegisteredModel
@@ -43,56 +43,6 @@ _FOLLOWS = "follows"
 """Detail of a generator's entry: the hash of its classifier's entry."""
 _CLASSIFIER = "classifier"
 """Detail of a generator's entry: the classifier that it follows."""
-
-
-@dataclass(frozen=True)
-class Pair:
-    """A version of a classifier, and the generator that goes with it.
-
-    Attributes:
-        model: the classifier.
-        version: its version.
-        run: the MLflow run of both.
-        verdict: what its evaluation found.
-        generator: name and version of the generator; None where there is none.
-    """
-
-    model: str
-    version: str
-    run: str | None
-    verdict: str | None
-    generator: tuple[str, str] | None
-
-
-def find_pair(store: TrackingStore, model: str, version: str) -> Pair:
-    """A version of a classifier with its generator, which was registered by the same run.
-
-    Raises:
-        InputError: there is no such version, or it is a generator, which follows its classifier.
-    """
-    from mlflow.exceptions import MlflowException
-
-    try:
-        found = store.client.get_model_version(model, version)
-    except MlflowException:
-        resolve(store, f"{model}/{version}")  # says what there is instead
-        raise
-    classifiers: list[tuple[str, str]] = []
-    generators: list[tuple[str, str]] = []
-    if found.run_id:
-        for each in pages(store.client.search_model_versions, filter_string=f"run_id='{found.run_id}'"):
-            kind = generators if each.tags.get("gtl.kind") == "generator" else classifiers
-            kind.append((str(each.name), str(each.version)))
-    # A run registers one pair; where it was repeated by hand, first belongs to first.
-    pairs = list(zip(sorted(classifiers, key=_by_number), sorted(generators, key=_by_number), strict=False))
-    for classifier, generator in pairs:
-        if generator == (model, version):
-            raise InputError(
-                f"{model} version {version} follows its classifier: name {classifier[0]} version {classifier[1]}"
-            )
-    version = str(found.version)  # MLflow takes 03 for 3
-    generator_of = dict(pairs).get((model, version))
-    return Pair(model, version, found.run_id or None, found.tags.get("gtl.verdict"), generator_of)
 
 
 def nominate(store: TrackingStore, pair: Pair, *, reason: str, details: Mapping[str, Any]) -> Entry:
@@ -137,7 +87,7 @@ def promote(
         now.require_champion(expected, f"{pair.model} version {pair.version} was not promoted")
         if now.aliases.get("champion") == pair.version:
             raise InputError(f"{pair.model} version {pair.version} is the champion already")
-        _require_weights(store, pair)
+        require_weights(store, pair)
         return _decide(store, pair, "promoted", alias="champion", now=now, by=by, reason=reason, forced=forced)
 
 
@@ -227,30 +177,6 @@ def is_settled(found: RegisteredModel) -> bool:
 def followers(history: Sequence[Entry]) -> list[str]:
     """The generators that follow the classifier of a history."""
     return sorted({entry.details[_GENERATOR][0] for entry in history if _GENERATOR in entry.details})
-
-
-def require_files(store: TrackingStore, pair: Pair) -> None:
-    """Looks whether the files of a pair are there.
-
-    Raises:
-        InputError: they were deleted or moved.
-    """
-    _require_weights(store, pair)
-    for name, version in ((pair.model, pair.version), *([pair.generator] if pair.generator else [])):
-        if not store.has_files(name, version):
-            raise InputError(
-                f"{name} version {version}: its files are gone from the store; restore them, or choose another version"
-            )
-
-
-def _require_weights(store: TrackingStore, pair: Pair) -> None:
-    """Refuses a pair whose weights `gtl gc` has removed; it marks them so while it holds the model's lock."""
-    collected = store.client.get_model_version(pair.model, pair.version).tags.get(COLLECTED_TAG)
-    if collected:
-        raise InputError(
-            f"{pair.model} version {pair.version}: its weights were collected by gtl gc at {collected}; choose another "
-            f"version, or make it anew: gtl reproduce {pair.model}/{pair.version}"
-        )
 
 
 @dataclass(frozen=True)
@@ -428,7 +354,3 @@ def _set(store: TrackingStore, model: str, alias: Alias, version: str | None, he
         store.client.delete_registered_model_alias(model, alias)
     if alias == "champion" and version is not None and held.get("challenger") == version:
         store.client.delete_registered_model_alias(model, "challenger")
-
-
-def _by_number(version: tuple[str, str]) -> int:
-    return int(version[1])

@@ -17,7 +17,8 @@ from gtl_core.registry.gate import Candidate, GateResult, judge
 from gtl_core.registry.lineage import build_record
 from gtl_core.registry.model_card import model_card
 from gtl_core.registry.packaging import log_package, package_classifier, package_generator
-from gtl_core.registry.promotion import find_pair, settle
+from gtl_core.registry.pairs import find_pair
+from gtl_core.registry.promotion import settle
 from gtl_core.registry.rules import Rule
 from gtl_core.registry.standing import aliases, current_alias
 from gtl_core.registry.tracking import TrackingStore, open_store

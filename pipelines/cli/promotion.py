@@ -47,7 +47,7 @@ def promote(
 def reject(model: Model, version: Version, by: By, reason: Reason, json_: Json = False) -> None:
     """Say no to a waiting challenger: it stays registered, and waits no longer."""
     from gtl_core.registry.approval import signed
-    from gtl_core.registry.promotion import find_pair
+    from gtl_core.registry.pairs import find_pair
     from gtl_core.registry.promotion import reject as refuse
 
     def make(_homes: Homes, store: TrackingStore) -> Entry:

@@ -13,7 +13,8 @@ import pytest
 from gtl_core.homes import Homes
 from gtl_core.registry.approval import GATE_TAG
 from gtl_core.registry.history import HEAD, PREFIX, entries
-from gtl_core.registry.promotion import find_pair, nominate, promote
+from gtl_core.registry.pairs import find_pair
+from gtl_core.registry.promotion import nominate, promote
 from gtl_core.registry.standing import aliases
 from gtl_core.registry.tracking import TrackingStore, open_store
 from pipelines.cli.main import invoke

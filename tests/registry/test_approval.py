@@ -13,7 +13,8 @@ from gtl_core.registry.admission import admit
 from gtl_core.registry.approval import GATE_TAG, approve_version
 from gtl_core.registry.gate import GateResult
 from gtl_core.registry.history import entries
-from gtl_core.registry.promotion import Pair, find_pair, promote, reject, rollback, unfreeze
+from gtl_core.registry.pairs import Pair, find_pair
+from gtl_core.registry.promotion import promote, reject, rollback, unfreeze
 from gtl_core.registry.rules import Rule
 from gtl_core.registry.standing import aliases, problems
 from gtl_core.registry.tracking import TrackingStore

@@ -12,7 +12,8 @@ import pytest
 
 from gtl_core.files import file_sha256, write_json
 from gtl_core.homes import Homes
-from gtl_core.registry.promotion import find_pair, nominate
+from gtl_core.registry.pairs import find_pair
+from gtl_core.registry.promotion import nominate
 from gtl_core.registry.tracking import TrackingStore
 from pipelines.cli.main import invoke
 from tests.registry.recorded_models import register_version, scans_experiment, write_scans

@@ -13,7 +13,8 @@ import pytest
 from gtl_core.errors import GateRefused, InputError
 from gtl_core.homes import Homes
 from gtl_core.registry.history import Entry, entries
-from gtl_core.registry.promotion import find_pair, nominate, promote, refuse, reject, rollback, settle, unfreeze
+from gtl_core.registry.pairs import find_pair
+from gtl_core.registry.promotion import nominate, promote, refuse, reject, rollback, settle, unfreeze
 from gtl_core.registry.standing import aliases, current_alias, problems, standing
 from gtl_core.registry.tracking import TrackingStore
 from tests.registry.bare_versions import CLASSIFIER, GENERATOR, register_pair
@@ -208,7 +209,8 @@ def run_script(homes: Homes, script: str, *arguments: str) -> subprocess.Popen[s
     opened = (
         "import os, sys\n"
         "from gtl_core.homes import Homes\n"
-        "from gtl_core.registry.promotion import find_pair, promote\n"
+        "from gtl_core.registry.pairs import find_pair\n"
+        "from gtl_core.registry.promotion import promote\n"
         "from gtl_core.registry.tracking import open_store\n"
         "store = open_store(Homes.locate())\n"
     )

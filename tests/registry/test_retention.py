@@ -27,7 +27,8 @@ from gtl_core.homes import Homes
 from gtl_core.registry.history import entries, verify
 from gtl_core.registry.lineage import build_record, read_lineage, verify_lineage
 from gtl_core.registry.packaging import log_package, package_classifier, package_generator
-from gtl_core.registry.promotion import find_pair, nominate, promote, reject, rollback
+from gtl_core.registry.pairs import find_pair
+from gtl_core.registry.promotion import nominate, promote, reject, rollback
 from gtl_core.registry.relocation import mend_moved
 from gtl_core.registry.seen import write_seen
 from gtl_core.registry.tracking import TrackingStore, open_store
