@@ -9,7 +9,7 @@ from gtl_core.homes import Homes
 from pipelines.instance import TRAINING_POOL
 from pipelines.partitions import EXPERIMENTS, read_experiments
 from pipelines.schedules import freshness
-from pipelines.stages import stage_code_version
+from pipelines.stage_rooms import stage_code_version
 
 OWNERS = ["team:gtl"]
 _FRESHNESS = freshness(read_experiments(Homes.locate())[0])

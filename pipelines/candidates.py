@@ -14,7 +14,7 @@ from gtl_core.files import read_json, write_json
 from gtl_core.homes import Homes
 from gtl_core.progress import OnProgress, Progress
 from gtl_core.store import StageStore
-from pipelines.stages import stage_code_version
+from pipelines.stage_rooms import stage_code_version
 
 if TYPE_CHECKING:
     import numpy as np

@@ -9,7 +9,8 @@ from gtl_core.errors import InputError
 from gtl_core.files import file_sha256, read_json
 from gtl_core.store import Stage
 from pipelines.budgets import budgets_folder
-from pipelines.stages import Chain, stage_code_version
+from pipelines.stage_rooms import stage_code_version
+from pipelines.stages import Chain
 
 if TYPE_CHECKING:
     from gtl_core.evaluation.report.inputs import Part

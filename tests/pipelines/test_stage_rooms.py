@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 import gtl_core
-from pipelines.stages import ROOMS
+from pipelines.stage_rooms import ROOMS
 
 ROOT = Path(gtl_core.__file__).parent
 
