@@ -20,11 +20,14 @@ $(READY): requirements.lock pyproject.toml
 demo: $(READY) ## Run the whole chain on the embedded digits: minutes, no download
 	$(BIN)/gtl demo
 
-test: lint ## Lint, types, layers and all tests
-	$(BIN)/pytest -n auto --dist loadgroup
+# By file, so that what a file sets up is set up once, and in order: tests/conftest.py puts first what takes longest.
+PYTEST := $(BIN)/pytest -n auto --dist loadfile --no-loadscope-reorder
+
+test: lint ## Lint, types, layers and all tests but those of a thousand simulated studies
+	$(PYTEST) -m "not study"
 
 test-fast: $(READY) ## The unit tests alone
-	$(BIN)/pytest -n auto --dist loadgroup -m "not end_to_end"
+	$(PYTEST) -m "not end_to_end and not study"
 
 lint: $(READY) ## ruff, mypy and the layers between rooms
 	$(BIN)/ruff format --check .
@@ -44,7 +47,8 @@ bench: $(READY) ## Measure training, sampling, every strategy's step, metrics an
 	$(BIN)/python benchmarks/drift.py
 	$(BIN)/python benchmarks/gate.py
 
-study: $(READY) ## Measure against the literature on MNIST and USPS, into docs/results.md: hours
+study: $(READY) ## Test intervals on a thousand studies, measure against the literature into docs/results.md: hours
+	$(PYTEST) -m study
 	$(BIN)/python -m benchmarks.study.run $(if $(DATA),--data $(DATA)) $(if $(CASES),--cases $(CASES))
 
 lock: ## Resolve the newest allowed versions with pip and write requirements.lock

@@ -12,9 +12,9 @@ from project_copy import Project
 ROOT = Path(__file__).resolve().parents[2]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
-    """A copy of this checkout as a git repository of its own, with the embedded sets made."""
+    """A copy of this checkout as a git repository of its own, with the embedded sets made; one for each file."""
     root = tmp_path_factory.mktemp("checkout")
     listing = ["git", "ls-files", "--cached", "--others", "--exclude-standard", "-z"]
     names = subprocess.run(listing, cwd=ROOT, capture_output=True, text=True, check=True).stdout.split("\0")

@@ -69,9 +69,12 @@ class Project:
 
     def gtl(self, *arguments: str, code: int = 0) -> str:
         """Runs `gtl`, expects an exit code, and gives its standard output, or standard error where it failed."""
-        process = self.start(*arguments)
+        return self.ended(self.start(*arguments), code)
+
+    def ended(self, process: subprocess.Popen[str], code: int = 0) -> str:
+        """Waits for a `gtl` that was started, as `gtl` does."""
         out, error = process.communicate(timeout=900)
-        assert process.returncode == code, f"gtl {' '.join(arguments)} ended with {process.returncode}:\n{out}\n{error}"
+        assert process.returncode == code, f"{process.args} ended with {process.returncode}:\n{out}\n{error}"
         return error if code else out
 
     def json(self, *arguments: str) -> Any:

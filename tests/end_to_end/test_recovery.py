@@ -22,7 +22,7 @@ from gtl_core.files import file_sha256, read_json
 from gtl_core.store import RECORD
 from pipelines.servers import free_port
 
-pytestmark = [pytest.mark.end_to_end, pytest.mark.xdist_group("recovery")]
+pytestmark = pytest.mark.end_to_end
 
 EXPERIMENT = """\
 name: {name}

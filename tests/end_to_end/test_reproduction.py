@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from project_copy import Project
 
-pytestmark = [pytest.mark.end_to_end, pytest.mark.xdist_group("end_to_end_reproduction")]
+pytestmark = pytest.mark.end_to_end
 
 EXPERIMENT = """\
 name: again
