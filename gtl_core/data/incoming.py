@@ -32,22 +32,29 @@ class Memory:
     Attributes:
         taken: size and time of change, in nanoseconds, of every file that stood in a window, by name.
         damaged: the same of files that look like images and cannot be read; they are looked at again when they change.
+        why: what is wrong with each of those, in a few words.
     """
 
     taken: Mapping[str, tuple[int, int]]
     damaged: Mapping[str, tuple[int, int]]
+    why: Mapping[str, str]
 
     @classmethod
     def of_json(cls, value: Mapping[str, Any]) -> Memory:
         """What `to_json` gave."""
-        return cls(*({name: (size, at) for name, (size, at) in value[part].items()} for part in ("taken", "damaged")))
+        taken, damaged = (
+            {name: (size, at) for name, (size, at) in value[part].items()} for part in ("taken", "damaged")
+        )
+        # What was saved before it was asked why is looked at again.
+        why = {name: str(value["why"][name]) for name in damaged} if "why" in value else {}
+        return cls(taken, {name: mark for name, mark in damaged.items() if name in why}, why)
 
     def to_json(self) -> dict[str, Any]:
         """As JSON."""
-        return {"taken": dict(self.taken), "damaged": dict(self.damaged)}
+        return {"taken": dict(self.taken), "damaged": dict(self.damaged), "why": dict(self.why)}
 
 
-NOTHING = Memory({}, {})
+NOTHING = Memory({}, {}, {})
 
 
 @dataclass(frozen=True)
@@ -98,6 +105,7 @@ def next_window(
         if wanted(name, scale) and mark != memory.taken.get(name) and _settled(mark[1])
     ]
     known = {name: mark for name, mark in memory.damaged.items() if found.get(name) == mark}
+    why = {name: memory.why[name] for name in known}
     new = sorted((name for name in new if name not in known), key=lambda name: (found[name][1], name))
     images, files = [], []
     if len(new) >= count:
@@ -105,17 +113,17 @@ def next_window(
             try:
                 images.append(fitting(tree.read(name), size, channels, scale))
                 files.append(name)
-            except (BadImage, UnreadableFile):
-                known[name] = found[name]
+            except (BadImage, UnreadableFile) as error:
+                known[name], why[name] = found[name], str(error)
             if len(images) == count:
                 break
-    left_out += [LeftOut(name, "damaged or cut off") for name in known]
+    left_out += [LeftOut(name, why[name]) for name in known]
     if len(images) < count:
         waiting = len(images) if images else len([name for name in new if name not in known])
-        return Waiting(waiting, tuple(left_out), Memory(memory.taken, known))
+        return Waiting(waiting, tuple(left_out), Memory(memory.taken, known, why))
     # What is no longer in the folder is forgotten, so that the memory grows no further than the folder does.
     taken = {name: mark for name, mark in memory.taken.items() if name in found} | {name: found[name] for name in files}
-    return NewImages(np.stack(images), tuple(files), tuple(left_out)), Memory(taken, known)
+    return NewImages(np.stack(images), tuple(files), tuple(left_out)), Memory(taken, known, why)
 
 
 def _mark(path: Path) -> tuple[int, int] | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import PurePath
 from typing import Any, Literal
 
 from gtl_core.synthesis.markdown import bullets, datasets_table, front_matter, plain, table
@@ -68,7 +69,7 @@ def model_card(
     pixels = f"{size}×{size} pixels, {'grey' if channels == 1 else 'colour'}"
     what = (
         f"A classifier of images ({pixels}) into {len(classes)} classes: arm {best['arm']} of the experiment "
-        f"{experiment}, chosen by {best['chosen_by']}."
+        f"{experiment}, chosen by {best['chosen_by']}. {_backbone(lineage)}"
         if kind == "classifier"
         else f"A generator of images ({pixels}) of {len(classes)} classes: the GAN of the experiment {experiment}, "
         "whose images were tried as training images of a classifier."
@@ -119,6 +120,15 @@ def _score(row: Mapping[str, Any], best: Mapping[str, Any], verdict: Mapping[str
         f"On {verdict['test_images']} test images this arm reaches a {metric} of {mean} % (95 % interval {low} to "
         f"{high}) over {verdict['draws']} draws of training images. This model is the one of draw {best['draw']}.\n\n"
     )
+
+
+def _backbone(lineage: Mapping[str, Any]) -> str:
+    """What network the classifier is."""
+    settings = lineage["experiment"]["classifier"]
+    if "backbone" in lineage:
+        folder = PurePath(settings["backbone"]).name
+        return f"Its backbone began as the checkpoint {folder} (SHA-256 {lineage['backbone']['sha256']})."
+    return f"Its backbone is {settings['backbone']} of width {settings['width']}."
 
 
 def _front_matter(kind: str, name: str, row: Mapping[str, Any], lineage: Mapping[str, Any]) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from urllib.parse import quote
 
@@ -23,6 +23,8 @@ from gtl_core.training.runtime import device, to_uint8
 BATCH = 256
 """Images drawn at once; registered generators use the same, so that they repeat a set to the last bit."""
 
+_FAMILIES: Mapping[str, str] = {"vae": "a VAE", "vae_gan": "a VAE-GAN"}
+"""What has made a set, by architecture, where it is no GAN alone."""
 _SAMPLES_A_CLASS = 12
 _REPORT_SECONDS = 0.25
 
@@ -54,7 +56,7 @@ def synthesise(
     labels = torch.arange(len(gan.classes)).repeat_interleave(per_class)
     latents = torch.randn((len(labels), gan.spec.latent), generator=torch.Generator().manual_seed(seed))
     card = {
-        "description": "Synthetic images, made by a GAN",
+        "description": f"Synthetic images, made by {_FAMILIES.get(gan.spec.architecture, 'a GAN')}",
         "generator_sha256": sha256,
         "latent": gan.spec.latent,
         "per_class": per_class,

@@ -79,11 +79,13 @@ class SignedManifest:
             its `classes`, `size` and `channels`.
         images: in the order of the set; none in a folder that is no set of images.
         files: all other files but those of the manifest itself; the sounds are the last of them.
+        sounds: how many of the files are sounds.
     """
 
     about: Mapping[str, Any]
     images: Sequence[SignedImage]
     files: Sequence[SignedFile]
+    sounds: int
 
 
 def sign_folder(
@@ -145,7 +147,7 @@ def parse_manifest(text: bytes) -> SignedManifest:
         if entry.path in seen:
             raise DamagedManifest(f"{entry.path!r} stands in it twice")
         seen.add(entry.path)
-    return SignedManifest(about, images, files)
+    return SignedManifest(about, images, files, sounds)
 
 
 def _line(value: Mapping[str, Any]) -> str:

@@ -45,6 +45,7 @@ def verify(
                 "key": found.key,
                 "expected_key": found.expected,
                 "images": len(found.manifest.images) if found.manifest else None,
+                "sounds": found.manifest.sounds if found.manifest else None,
                 "files": len(found.manifest.files) if found.manifest else None,
                 "about": found.manifest.about if found.manifest else None,
                 "findings": [vars(finding) for finding in found.findings],
@@ -69,8 +70,9 @@ def _show(found: Verification, folder: Path) -> None:
             say(f"… and {len(found.findings) - _SHOWN} more; --json lists them")
         return
     assert found.manifest is not None  # noqa: S101 - without one there is a finding
-    images, files = len(found.manifest.images), len(found.manifest.files)
-    what = f"{images} images of" if images else f"{files} files about"
+    images, sounds, files = len(found.manifest.images), found.manifest.sounds, len(found.manifest.files)
+    heard = f" and {sounds} sounds" if sounds else ""
+    what = f"{images} images{heard} of" if images else f"{files} files about"
     say(f"{folder}: {what} {_printable(found.manifest.about.get('model'))}, as signed")
     say(f"signed with the key {found.key}" + (", as expected" if found.expected else ""))
     if not found.expected:

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from gtl_core.data.mel import MelScale
 from gtl_core.synthesis.export import export_images
 from gtl_core.synthesis.signing import fingerprint, public_pem
 from pipelines.cli.main import invoke
@@ -35,6 +36,18 @@ def test_a_whole_folder_of_the_expected_maker_ends_with_0(folder: Path, key_file
     assert "6 images of gtl-scans-generator/3, as signed" in out
     assert f"{fingerprint(KEY.public_key())}, as expected" in out
     assert err == ""
+
+
+def test_of_pictures_of_sounds_it_counts_the_sounds_too(tmp_path: Path, capfd):
+    made = synthetic_set(tmp_path / "set")
+    record = lineage_record(made)
+    record["datasets"][1]["sound"] = MelScale.of(8000, 16, 0.25).to_json()
+    export_images(made, tmp_path / "out", record, KEY)
+    assert invoke(["verify", str(tmp_path / "out")]) == 0
+    assert "6 images and 6 sounds of gtl-scans-generator/3, as signed" in capfd.readouterr().out
+    assert invoke(["verify", str(tmp_path / "out"), "--json"]) == 0
+    told = json.loads(capfd.readouterr().out)
+    assert (told["images"], told["sounds"]) == (6, 6)
 
 
 def test_without_an_expected_key_it_is_said_that_the_maker_is_not_known(folder: Path, capfd):

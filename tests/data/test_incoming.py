@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 
 from gtl_core.data.incoming import NOTHING, Memory, Waiting, next_window
-from gtl_core.data.new_images import NewImages, read_new
+from gtl_core.data.new_images import LeftOut, NewImages, read_new
 from gtl_core.errors import InputError
 
 LONG_AGO = time.time() - 3600
@@ -82,18 +82,22 @@ def test_foreign_files_are_passed_over_and_counted(tmp_path: Path) -> None:
     assert not isinstance(window, Waiting)
     assert window[0].files == ("a.png", "b.png", "c.png")
     found = {one.file: one.why for one in window[0].left_out}
-    assert found == {"notes.txt": "no image", "broken.png": "damaged or cut off"}
+    assert found == {"notes.txt": "no image", "broken.png": "neither JPEG nor PNG"}
 
 
 def test_a_half_copied_image_waits_until_it_is_whole(tmp_path: Path) -> None:
     for after, name in enumerate(("a.png", "b.png", "c.png")):
         arrive(tmp_path, name, after)
+    noise = np.random.default_rng(0).integers(0, 256, (64, 64), dtype=np.uint8)
+    Image.fromarray(noise).save(tmp_path / "b.png")
     whole = (tmp_path / "b.png").read_bytes()
     (tmp_path / "b.png").write_bytes(whole[: len(whole) // 2])
     os.utime(tmp_path / "b.png", (LONG_AGO, LONG_AGO))
     half = waiting(tmp_path)
     assert half.images == 2
-    assert [(one.file, one.why) for one in half.left_out] == [("b.png", "damaged or cut off")]
+    [left] = half.left_out
+    assert left.file == "b.png"
+    assert left.why.startswith("damaged or cut off: ")
     (tmp_path / "b.png").write_bytes(whole)
     assert waiting(tmp_path, half.memory).images == 2, "it was written just now"
     os.utime(tmp_path / "b.png", (LONG_AGO + 1, LONG_AGO + 1))
@@ -119,11 +123,24 @@ def test_a_damaged_image_is_not_read_again_before_it_changes(tmp_path: Path) -> 
     memory = waiting(tmp_path).memory
     assert set(memory.damaged) == {"b.png"}
     assert Memory.of_json(memory.to_json()) == memory
+    assert waiting(tmp_path, memory).left_out == (LeftOut("b.png", "neither JPEG nor PNG"),)
     (tmp_path / "b.png").write_bytes(whole)
     os.utime(tmp_path / "b.png", (LONG_AGO, LONG_AGO))
     assert waiting(tmp_path, memory).images == 2, "size and time say that it is the same"
     os.utime(tmp_path / "b.png", (LONG_AGO + 1, LONG_AGO + 1))
     assert taken(tmp_path, memory)[0] == ("a.png", "c.png", "b.png")
+
+
+def test_damaged_files_of_a_memory_that_gives_no_reasons_are_looked_at_again(tmp_path: Path) -> None:
+    for name in ("a.png", "b.png", "c.png"):
+        arrive(tmp_path, name)
+    (tmp_path / "b.png").write_bytes(b"")
+    os.utime(tmp_path / "b.png", (LONG_AGO, LONG_AGO))
+    saved = waiting(tmp_path).memory.to_json()
+    del saved["why"]
+    before = Memory.of_json(saved)
+    assert before.damaged == {}
+    assert [one.why for one in waiting(tmp_path, before).left_out] == ["neither JPEG nor PNG"]
 
 
 def test_what_has_left_the_folder_is_forgotten_but_not_while_the_folder_is_empty(tmp_path: Path) -> None:

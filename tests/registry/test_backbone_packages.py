@@ -7,7 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from gtl_core.config import ClassifierConfig
 from gtl_core.registry.gate import Candidate, predict_elsewhere
+from gtl_core.registry.model_card import model_card
 from gtl_core.registry.packaging import Package, package_classifier
 from gtl_core.training.classifier import carry_over, load_classifier, new_classifier, predict, save_classifier
 from gtl_core.training.pretrained import load_checkpoint
@@ -51,3 +53,35 @@ def test_a_model_carries_the_code_of_its_own_backbone_and_asks_for_what_that_nee
     assert ("import transformers" in code) is (kind == "vit")
     assert ("_Block" in code) is (kind == "our resnet")
     assert "gtl_core" not in code
+
+
+@pytest.mark.parametrize(
+    ("backbone", "said"),
+    [
+        ("resnet", "Its backbone is resnet of width 16."),
+        ("models/tiny_vit", "Its backbone began as the checkpoint tiny\\_vit (SHA-256 00ff)."),
+    ],
+)
+def test_the_card_of_a_classifier_names_its_backbone(backbone: str, said: str):
+    settings = ClassifierConfig(backbone=backbone, width=16)
+    card = model_card(
+        "classifier",
+        "gtl-digits-classifier",
+        experiment="digits",
+        classes="abc",
+        size=16,
+        channels=1,
+        best={"arm": "real", "chosen_by": "accuracy", "draw": 0},
+        arms=[{"arm": "real", "mean": 0.5, "low": 0.4, "high": 0.6}],
+        lineage={
+            "experiment": {"classifier": settings.model_dump(mode="json")},
+            **({"backbone": {"sha256": "00ff"}} if settings.checkpoint else {}),
+            "verdict": {"label": "inconclusive", "metric": "accuracy", "test_images": 9, "draws": 2},
+            "datasets": [{"name": "digits", "role": "target", "version": "1", "images": 9}],
+            "checkpoints": [],
+            "git_commit": "c0ffee",
+            "data_version": "1",
+        },
+        files={},
+    )
+    assert said in card

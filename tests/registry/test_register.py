@@ -231,6 +231,7 @@ def test_each_models_card_tells_what_was_found_its_limits_its_data_and_its_hashe
             (result,) = values["model-index"][0]["results"]
             assert (result["metrics"][0]["type"], result["metrics"][0]["value"]) == ("balanced_accuracy", 0.85)
             assert "balanced accuracy of 85.0 % (95 % interval 80.0 to 90.0) over 2 draws" in body
+            assert "Its backbone is cnn of width 32." in body
 
 
 def task_file(name: str) -> str:

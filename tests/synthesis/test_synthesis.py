@@ -11,7 +11,7 @@ import pytest
 from gtl_core.config import GanConfig
 from gtl_core.data.image_set import ImageSet
 from gtl_core.errors import InputError
-from gtl_core.files import file_sha256
+from gtl_core.files import file_sha256, read_json
 from gtl_core.progress import Progress, silent
 from gtl_core.synthesis.sampling import picture_name, synthesise
 from gtl_core.synthesis.synthetic_set import SyntheticSet, synthetic_manifest_sha256
@@ -54,6 +54,19 @@ def test_the_same_seed_gives_the_same_files_and_another_seed_other_images(gan: P
         assert file_sha256(again.folder / name) == file_sha256(made.folder / name)
     assert synthetic_manifest_sha256(other.folder) != synthetic_manifest_sha256(made.folder)
     assert not np.array_equal(other.images, made.images)
+
+
+@pytest.mark.parametrize(("architecture", "maker"), [("dcgan", "a GAN"), ("vae", "a VAE"), ("vae_gan", "a VAE-GAN")])
+def test_the_card_says_what_kind_of_generator_has_made_the_set(
+    architecture: str, maker: str, tiny_digits: Path, tmp_path
+):
+    from gtl_core.transfer.pretrain import pretrain_source
+
+    digits = ImageSet.load(tiny_digits)
+    config = GanConfig(architecture=architecture, width=4, latent=8, steps=2, batch=16)
+    trained = pretrain_source(np.array(digits.images), digits.labels, CLASSES, config, 0, tmp_path / "gan", silent)
+    made = synthesise(trained, 2, 0, tmp_path / "set")
+    assert read_json(made.folder / "card.json")["description"] == f"Synthetic images, made by {maker}"
 
 
 def test_progress_ends_with_the_last_image(gan: Path, tmp_path):
