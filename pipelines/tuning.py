@@ -22,7 +22,8 @@ from optuna.trial import FrozenTrial, TrialState
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import SQLAlchemyError
 
-from gtl_core.config import Experiment, tuned
+from gtl_core.config import Experiment, load_experiment, tuned
+from gtl_core.config.base import LONGEST_SLUG
 from gtl_core.config.tuning import Span, value_at, with_values
 from gtl_core.errors import GtlError, InputError
 from gtl_core.evaluation.usefulness import USEFULNESS
@@ -30,7 +31,8 @@ from gtl_core.files import canonical_sha256, read_json, write_text
 from gtl_core.homes import Homes
 from gtl_core.progress import OnProgress, Progress, silent
 from pipelines.busy import experiment_lock
-from pipelines.stages import Chain, stage_code_version
+from pipelines.stage_rooms import stage_code_version
+from pipelines.stages import Chain
 
 _RUNG = 2
 """Draws after which a trial is compared with the others: a fixed number, so that no machine prunes otherwise."""
@@ -108,8 +110,8 @@ class Tuning:
         """Looks at everything that would stop the tuning later.
 
         Raises:
-            InputError: there are no ranges, an end of one does not fit the data or the networks, or the file of the
-                best trial is somebody's own.
+            InputError: there are no ranges, an end of one does not fit the data or the networks, or the best trial
+                could not become an experiment file, because its name is too long or there is one of somebody's own.
         """
         from gtl_core.training.pretrained import check_backbone
         from gtl_core.transfer.strategies import check_strategies
@@ -119,6 +121,11 @@ class Tuning:
             raise InputError(
                 f"{name} declares no ranges; add to experiments/{name}.yaml, for instance, "
                 "tuning: {transfer.steps: {low: 200, high: 2000, log: true}, synthesis.per_class: [100, 500]}"
+            )
+        if len(self.file.stem) > LONGEST_SLUG:
+            raise InputError(
+                f"{name}: the best trial could not be called {self.file.stem}, which is longer than {LONGEST_SLUG} "
+                "letters; give the experiment a shorter name"
             )
         sets = Chain(self.experiment, self.homes).sets
         for key, values in self.experiment.tuning.items():
@@ -153,7 +160,7 @@ class Tuning:
             base.data_validation()
             base.require_valid()
             while (number := _ended(study)) < trials:
-                study.sampler = self._sampler(len(study.trials))
+                study.sampler = self._sampler(number)
                 trial = study.ask()
                 self._try(study, trial, f"trial {number + 1} of {trials}")
                 on_trial(_as_trial(study.trials[trial.number]))
@@ -166,6 +173,7 @@ class Tuning:
 
         Raises:
             GtlError: no trial was completed.
+            InputError: the experiment file is no more what was tuned.
         """
         complete = [trial for trial in trials if trial.state == "complete" and trial.score is not None]
         if not complete:
@@ -173,9 +181,14 @@ class Tuning:
             raise GtlError(f"{self.experiment.name}: no trial was completed ({reasons or 'all were pruned'})")
         best = max(complete, key=lambda trial: trial.score or 0.0)
         path = self.homes.experiments / f"{self.experiment.name}.yaml"
+        if load_experiment(path) != self.experiment:
+            raise InputError(
+                f"{path} has changed since the tuning began; run gtl tune again, which keeps what still holds"
+            )
         content = with_values(yaml.safe_load(path.read_text(encoding="utf-8")), best.values)
         content |= {
             "name": self.file.stem,
+            "tuned_trials": len([trial for trial in trials if trial.score is not None]),
             "description": f"{self.experiment.name} as trial {best.number} of {len(trials)} of study {self.name} found "
             f"best on validation ({self.measure} {best.score:.4f}).",
         }
@@ -238,7 +251,7 @@ class Tuning:
                 study.enqueue_trial(own)
 
     def _sampler(self, number: int) -> optuna.samplers.BaseSampler:
-        """A sampler for one trial alone, so that a study which was stopped goes on as if it had not been."""
+        """A sampler for one trial alone, by how many have ended: a stopped study goes on as if it had not been."""
         seed = np.random.SeedSequence([self.experiment.seed, number]).generate_state(1)[0]
         return optuna.samplers.TPESampler(seed=int(seed), n_startup_trials=_FIRST_TRIALS)
 

@@ -195,6 +195,8 @@ class Experiment(Strict):
     drift: DriftConfig | None = None
     tuning: Ranges | None = None
     """What `gtl tune` may change, by key path. A run of the experiment itself does not look at it."""
+    tuned_trials: int | None = Field(default=None, ge=1)
+    """Out of how many trials `gtl tune` has chosen these settings; it writes this, and the verdict's scope tells it."""
 
     @field_validator("schedule", mode="before")
     @classmethod

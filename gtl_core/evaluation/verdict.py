@@ -241,6 +241,12 @@ def _scope(experiment: Experiment, predictions: Predictions, judge: Judge) -> st
         how += (
             " Test images of one group count as independent, so the interval is too narrow where they are much alike."
         )
+    trials, tried = experiment.evaluation.trials, experiment.tuned_trials
+    if tried and tried > trials:
+        how += (
+            f" The settings are the best of {tried} trials of gtl tune, where each arm without a GAN had {trials} on a "
+            "draw, so that a gain may be the tuning's."
+        )
     return (
         f"Holds for {experiment.source.dataset} → {target.dataset} with {labels}, over {experiment.evaluation.draws} "
         f"draws and {images} test images, with this classifier and these training budgets; other data, label counts or "

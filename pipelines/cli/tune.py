@@ -30,18 +30,21 @@ def tune(
     ] = None,
     json_: Json = False,
 ) -> None:
-    """Try settings within the ranges that the experiment file declares, and write the best as a new experiment.
+    """Try settings within declared ranges, and write the best as a new experiment.
 
-    Ranges stand in the file by key path, below gan, transfer, synthesis or classifier:
+    Ranges stand in the experiment file by key path, below gan, transfer,
+    synthesis or classifier:
 
         tuning:
           transfer.steps: {low: 200, high: 2000, log: true}
           transfer.strategies.finetune.lecam: [0.0, 0.3]
 
-    A trial makes GANs with its values and trains classifiers with and without their images. What counts is how well
-    those with images do on the validation part; trials that do worse than half of the others after their first draws
-    are stopped. The test part stays closed: gtl run EXPERIMENT-tuned gives the verdict, and the best of many trials
-    often does less well there than it did here. A stopped command goes on where it was.
+    A trial makes GANs with its values and trains classifiers with and without
+    their images. What counts is how well those with images do on the
+    validation part; trials that do worse than half of the others after their
+    first draws are stopped. The test part stays closed: gtl run
+    EXPERIMENT-tuned gives the verdict, and the best of many trials often does
+    less well there than it did here. A stopped command goes on where it was.
     """
     from gtl_core.homes import Homes
     from pipelines.cli.progress import terminal_progress
@@ -80,7 +83,7 @@ def _row(trial: Trial, keys: list[str]) -> list[Any]:
 def _line(trial: Trial) -> str:
     """A trial that has ended, in a line."""
     values = ", ".join(f"{key} {_short(value)}" for key, value in trial.values.items())
-    came = f"{trial.score:.4f} with images, {trial.without:.4f} without" if trial.score is not None else trial.reason
+    came = trial.reason or f"{trial.score:.4f} with images, {trial.without:.4f} without"
     return f"trial {trial.number} ({values}): {trial.state}, {came}"
 
 

@@ -152,6 +152,13 @@ def test_what_groups_do_to_the_interval_is_said_where_there_are_groups():
     assert "of one group" not in verdict(alone).scope
 
 
+@pytest.mark.parametrize(("trials", "said"), [(None, False), (2, False), (16, True)])
+def test_the_scope_says_where_the_gan_was_tuned_with_more_trials_than_its_baseline(trials: int | None, said: bool):
+    settings = experiment().model_copy(update={"tuned_trials": trials})
+    scope = give_verdict(settings, predictions(0.3), CHOICES, Judge.of(settings), {}).scope
+    assert ("the best of 16 trials of gtl tune, where each arm without a GAN had 2 on a draw" in scope) is said
+
+
 @pytest.mark.parametrize("metric", ["accuracy", "balanced_accuracy"])
 def test_the_row_of_an_arm_holds_its_metric_and_every_other_score(metric: str):
     found, settings = predictions(0.3), experiment(metric=metric)

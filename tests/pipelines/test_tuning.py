@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
@@ -18,9 +20,10 @@ from gtl_core.config import load_experiment
 from gtl_core.data.image_set import ImageSet
 from gtl_core.errors import InputError
 from gtl_core.homes import Homes
+from gtl_core.progress import Progress
 from pipelines.cli.main import invoke
 from pipelines.stages import Chain
-from pipelines.tuning import Tuning
+from pipelines.tuning import Trial, Tuning
 
 RANGES = {"transfer.steps": {"low": 1, "high": 6}, "synthesis.per_class": [3, 6]}
 TUNED = {
@@ -64,6 +67,10 @@ def test_the_best_trial_becomes_an_experiment_that_can_be_run_and_starts_nothing
     assert found.schedule is None
     assert found.tuning is None
     assert f"trial {best['number']} of 2" in found.description
+    assert found.tuned_trials == 2
+    # The verdict tells of it, so another number asks for another verdict, and for nothing else anew.
+    tuned, more = (dict(Chain(found.model_copy(update={"tuned_trials": n}), homes).stage_keys()) for n in (2, 3))
+    assert {name for name in tuned if tuned[name] != more[name]} == {"evaluation", "registered_models"}
 
 
 def test_the_experiments_own_values_are_tried_first_and_what_a_value_does_not_change_is_made_once(homes: Homes) -> None:
@@ -99,6 +106,21 @@ def test_a_killed_trial_is_tried_again(homes: Homes) -> None:
     assert trials[1].values == trials[2].values
 
 
+def test_a_study_that_was_killed_in_a_trial_finds_what_one_in_one_go_finds(homes: Homes, tmp_path: Path) -> None:
+    pressed = []
+
+    def press(progress: Progress) -> None:
+        if progress.task.startswith("trial 2 ") and not pressed:
+            pressed.append(progress)
+            os.kill(os.getpid(), signal.SIGINT)
+
+    with pytest.raises(KeyboardInterrupt):
+        tuning(homes, on_progress=press).run(3)
+    once = tuning(homes, url=f"sqlite:///{tmp_path}/once.db").run(3)
+    ended = [trial for trial in tuning(homes).run(3) if trial.state != "failed"]
+    assert [(trial.values, trial.score) for trial in ended] == [(trial.values, trial.score) for trial in once]
+
+
 def test_no_trial_sees_a_label_of_the_test_part(homes: Homes) -> None:
     before = [asdict(trial) for trial in tuning(homes).run(2)]
     [draw, *_] = Chain(load_experiment(homes.experiments / "tried.yaml"), homes).load_draws()
@@ -125,6 +147,7 @@ def test_a_trial_that_is_worse_than_the_others_after_its_first_draws_is_pruned(h
     assert tuning(homes).write_best(trials).score == max(
         trial.score or 0 for trial in trials if trial.state == "complete"
     )
+    assert load_experiment(homes.experiments / "tried-tuned.yaml").tuned_trials == 9
 
 
 def test_a_trial_that_fails_says_why_and_the_others_go_on(homes: Homes) -> None:
@@ -166,6 +189,29 @@ def test_ranges_that_cannot_be_are_refused_in_one_line_before_any_training(
     assert told in said
     assert "\n" not in said
     assert not homes.artifacts.exists()
+
+
+def test_an_experiment_whose_best_trial_could_not_be_named_is_refused_before_any_training(
+    homes: Homes, capfd: pytest.CaptureFixture[str]
+) -> None:
+    name = "tried-" * 10
+    (homes.experiments / f"{name}.yaml").write_text(yaml.safe_dump({**TUNED, "name": name}))
+    assert invoke(["tune", name]) == InputError.exit_code
+    said = capfd.readouterr().err.strip()
+    assert "longer than 64 letters; give the experiment a shorter name" in said
+    assert "\n" not in said
+    assert not homes.artifacts.exists()
+
+
+def test_values_that_were_tried_do_not_go_into_a_file_that_says_something_else_by_now(homes: Homes) -> None:
+    best = Trial(0, "complete", {"transfer.steps": 5, "synthesis.per_class": 6}, 0.9, 0.8, "finetune", 3, 90, None)
+    study = tuning(homes)
+    written(homes, seed=7)
+    with pytest.raises(InputError, match="has changed since the tuning began"):
+        study.write_best([best])
+    assert not (homes.experiments / "tried-tuned.yaml").exists()
+    assert tuning(homes).write_best([best]) == best
+    assert load_experiment(homes.experiments / "tried-tuned.yaml").transfer.steps == 5
 
 
 def test_a_file_of_somebodys_own_is_never_overwritten(homes: Homes, capfd: pytest.CaptureFixture[str]) -> None:
