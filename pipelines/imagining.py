@@ -10,6 +10,9 @@ from gtl_core.errors import InputError
 from gtl_core.files import file_sha256
 from gtl_core.homes import Homes
 
+_LONGEST = 100
+"""Bytes of the name of a sheet that is called like its text."""
+
 
 def imagine_text(
     homes: Homes, experiment: str, text: str, *, count: int, seed: int, source: bool, out: Path | None
@@ -39,7 +42,7 @@ def imagine_text(
     from gtl_core.synthesis.picture_text import picture_text
     from gtl_core.training.checkpoint import GanCheckpoint
 
-    out = out or Path(f"{'-'.join(words_of(text))[:100] or 'nothing'}.png")
+    out = out or Path(f"{_short('-'.join(words_of(text))) or 'nothing'}.png")
     if out.suffix.lower() != ".png":
         raise InputError(f"--out {out}: a sheet is a PNG file; name one, such as {out.with_suffix('.png')}")
     if out.exists():
@@ -59,6 +62,11 @@ def imagine_text(
         "file": out,
         "unknown_words": unknown_words(gan, text),
     }
+
+
+def _short(name: str) -> str:
+    """As much of a name as a file may be called: systems count bytes, and many letters have several."""
+    return name.encode()[:_LONGEST].decode(errors="ignore")
 
 
 def _champion(homes: Homes, experiment: str) -> tuple[str, Path]:

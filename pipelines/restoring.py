@@ -36,7 +36,7 @@ def restore_pictures(
         homes: where the model is.
         paths: files and folders of pictures.
         model: `NAME@ALIAS`, `NAME/VERSION` or `NAME` of a registered generator, or the name of an experiment, for its.
-        mask: what is missing, as `read_masks` reads it; None to take noise away.
+        mask: what is missing, as `read_masked` reads it; None to take noise away.
         noise: standard deviation of the noise as a share of the range; None to estimate it.
         label: name of the class of all pictures; None where it is not known.
         seed: of the starts.
@@ -47,33 +47,35 @@ def restore_pictures(
         The report.
 
     Raises:
-        InputError: there is no such model or class, a picture or a mask cannot be read or does not fit, or `out` is
-            there already.
+        InputError: there is no such model or class, a picture or a mask cannot be read or does not fit, two results
+            would get one name, or `out` is there already.
     """
     import numpy as np
 
     from gtl_core.data.decoding import prepared
-    from gtl_core.data.masks import read_masks
+    from gtl_core.data.masks import read_masked
     from gtl_core.data.picture_files import read_pictures
     from gtl_core.registry.lineage import generator_checkpoint, read_lineage
-    from gtl_core.synthesis.changed_pictures import ChangedPicture, require_new, write_changed
+    from gtl_core.synthesis.changed_pictures import ChangedPicture, require_new, result_names, write_changed
     from gtl_core.synthesis.restoration import fill_holes, remove_noise
     from gtl_core.training.checkpoint import GanCheckpoint
 
     require_new(out)
     pictures = read_pictures(paths)
+    result_names([picture.name for picture in pictures])
     record = read_lineage(homes, _reference(model))
     checkpoint = generator_checkpoint(homes, record)
     gan = GanCheckpoint.load(checkpoint)
     _require_channels(pictures, gan)
     allowed = [_labels(gan, label)] * len(pictures)
     size = gan.spec.size
-    missing = None if mask is None else read_masks(mask, pictures, size)
-    images = np.stack([prepared(picture.pixels, size, gan.spec.channels) for picture in pictures])
-    if missing is None:
+    missing = None
+    if mask is None:
+        images = np.stack([prepared(picture.read(), size, gan.spec.channels) for picture in pictures])
         restored = remove_noise(gan, images, noise, allowed, seed=seed, on_progress=on_progress)
         rows = [images, restored.images]
     else:
+        images, missing = read_masked(mask, pictures, size)
         restored = fill_holes(gan, images, missing, allowed, seed=seed, on_progress=on_progress)
         masks = np.broadcast_to(np.where(missing, np.uint8(255), np.uint8(0))[:, None], images.shape)
         rows = [np.where(missing[:, None], np.uint8(128), images), masks, restored.images]

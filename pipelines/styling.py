@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -24,7 +25,7 @@ SIZES = (16, 256)
 LARGEST_UNASKED = 64
 FEWEST_CONTENT, FEWEST_STYLE = 2, 4
 """Fewer pictures have no spread that anything could be measured by."""
-_ROOMS = ("networks", "training", "transfer", "synthesis/stylise")
+_ROOMS = ("config/strategies", "networks", "training", "transfer", "synthesis/stylise")
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,8 +59,8 @@ def stylise_pictures(
 
     Args:
         homes: where sets are, and where trainings are kept.
-        content: a folder of pictures, one picture, or the name of an image set.
-        like: the same, for the look.
+        content: a folder of pictures, or the name of an image set; two pictures at least.
+        like: the same, for the look; four at least.
         method: `adain` or `translate`.
         strength: how far `adain` goes, 0 to 1; None for all the way.
         size: height and width to bring all pictures to; None for the largest side of the content, where that is at most
@@ -76,7 +77,7 @@ def stylise_pictures(
             no size was given for large ones, `strength` does not fit, or `out` is there already.
     """
     from gtl_core.metrics.style import content_kept, style_shift
-    from gtl_core.synthesis.changed_pictures import ChangedPicture, require_new, write_changed
+    from gtl_core.synthesis.changed_pictures import ChangedPicture, require_new, result_names, write_changed
     from gtl_core.synthesis.stylise import apply, train
     from gtl_core.training.gan import arrays_sha256
 
@@ -84,8 +85,10 @@ def stylise_pictures(
     if strength is not None and (method != "adain" or not 0.0 <= strength <= 1.0):
         raise InputError("--strength is a number from 0 to 1, and only --method adain has one")
     contents, styles = _opened(homes, content, like, size)
+    result_names(contents.names)
     store = StageStore(homes.artifacts, FOLDER)
-    inputs = {"images": arrays_sha256(contents.images, styles.images), "method": method, "seed": seed}
+    sides = {"content": arrays_sha256(contents.images), "style": arrays_sha256(styles.images)}
+    inputs = {**sides, "method": method, "seed": seed}
     key = store.key(inputs, code_version(*_ROOMS))
 
     def learn(folder: Path) -> None:
@@ -134,6 +137,8 @@ def _opened(homes: Homes, content: str, like: str, size: int | None) -> tuple[_P
 
 def _read(homes: Homes, where: str) -> list[PictureFile]:
     """The pictures of a folder, a file or an image set."""
+    import numpy as np
+
     from gtl_core.data.picture_files import MOST, PictureFile, read_pictures
 
     if Path(where).exists():
@@ -145,12 +150,15 @@ def _read(homes: Homes, where: str) -> list[PictureFile]:
         raise InputError(f"{where} has {len(images)} images, and at most {MOST} are stylised at once; name a folder")
     planes = images.images.transpose(0, 2, 3, 1)
     grey = images.channels == 1
-    return [PictureFile(f"{index:06d}.png", plane[..., 0] if grey else plane) for index, plane in enumerate(planes)]
+    return [
+        PictureFile.of(f"{index:06d}.png", partial(np.array, plane[..., 0] if grey else plane))
+        for index, plane in enumerate(planes)
+    ]
 
 
 def _side(pictures: list[PictureFile]) -> int:
     """The largest side among pictures, as a multiple of 4."""
-    largest = max(max(picture.pixels.shape[:2]) for picture in pictures)
+    largest = max(max(picture.height, picture.width) for picture in pictures)
     if largest > LARGEST_UNASKED:
         raise InputError(
             f"the pictures have up to {largest} pixels a side; say what size to bring them to, such as --size 64 "
@@ -164,5 +172,5 @@ def _fitted(where: str, pictures: list[PictureFile], size: int) -> _Pictures:
 
     from gtl_core.data.decoding import prepared
 
-    images = np.stack([prepared(picture.pixels, size, picture.channels) for picture in pictures])
+    images = np.stack([prepared(picture.read(), size, picture.channels) for picture in pictures])
     return _Pictures(where, tuple(picture.name for picture in pictures), images)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -21,45 +23,53 @@ _NAMED = 3
 
 @dataclass(frozen=True, eq=False)
 class PictureFile:
-    """A picture as its file holds it.
+    """A picture as its file holds it, which stays in its file: many large ones together are more than memory holds.
 
     Attributes:
         name: its path inside the folder that was given, or its file name.
-        pixels: uint8 (H, W) where it is grey, else (H, W, 3).
+        height: in pixels.
+        width: in pixels.
+        channels: 1 for grey, 3 for colour.
+        read: gives its pixels, uint8 (H, W) where it is grey, else (H, W, 3).
     """
 
     name: str
-    pixels: npt.NDArray[np.uint8]
+    height: int
+    width: int
+    channels: int
+    read: Callable[[], npt.NDArray[np.uint8]]
 
-    @property
-    def channels(self) -> int:
-        """1 for grey, 3 for colour."""
-        return channels_of(self.pixels)
+    @classmethod
+    def of(cls, name: str, read: Callable[[], npt.NDArray[np.uint8]]) -> PictureFile:
+        """A picture that can be read, which is done once to see what it is."""
+        pixels = read()
+        height, width = pixels.shape[:2]
+        return cls(name, height, width, channels_of(pixels), read)
 
 
 def read_pictures(paths: Sequence[Path]) -> list[PictureFile]:
-    """Reads JPEG and PNG files, and all such files below folders.
+    """Finds JPEG and PNG files, and all such files below folders, and looks whether each can be read.
 
     Args:
         paths: files and folders; what else lies in a folder is passed over.
 
     Raises:
-        InputError: a path is not there, a folder holds no picture, a picture cannot be read, there are too many, or
-            two have one name.
+        InputError: a path is not there, a folder holds no picture, a picture cannot be read, there are too many, two
+            have one name, or a name is no text.
     """
     files = [found for path in paths for found in _files(path)]
     if len(files) > MOST:
         raise InputError(f"{len(files)} pictures, and at most {MOST} are read at once; name fewer, or a smaller folder")
-    names = [name for name, _ in files]
-    twice = sorted({name for name in names if names.count(name) > 1}) if len(set(names)) < len(names) else []
+    twice = sorted(name for name, count in Counter(name for name, _ in files).items() if count > 1)
     if twice:
-        raise InputError(f"two pictures are called {twice[0]}; rename one of them, or restore them apart")
+        raise InputError(f"two pictures are called {twice[0]}; rename one of them, or give them to two commands")
     pictures, bad = [], []
     for name, path in files:
+        _require_text(name)
         try:
-            pictures.append(PictureFile(name, _pixels(path)))
-        except BadImage as error:
-            bad.append(f"{path}: {error}")
+            pictures.append(PictureFile.of(name, partial(_pixels, path)))
+        except InputError as error:
+            bad.append(str(error))
     if bad:
         more = f"; and {len(bad) - _NAMED} more" if len(bad) > _NAMED else ""
         raise InputError(f"{'; '.join(bad[:_NAMED])}{more}; mend or remove what cannot be read")
@@ -78,10 +88,18 @@ def _files(path: Path) -> list[tuple[str, Path]]:
     return found
 
 
+def _require_text(name: str) -> None:
+    """Refuses a file name in another encoding than the system's, which no report could hold."""
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        raise InputError(f"{name!r}: the name of this file is no UTF-8 text; rename it") from None
+
+
 def _pixels(path: Path) -> npt.NDArray[np.uint8]:
     try:
         if path.stat().st_size > MAX_FILE_BYTES:
             raise BadImage(f"larger than {MAX_FILE_BYTES // 2**20} MiB")
         return decoded(path.read_bytes())
-    except OSError as error:
-        raise BadImage(error.strerror or str(error)) from error
+    except (BadImage, OSError) as error:
+        raise InputError(f"{path}: {getattr(error, 'strerror', None) or error}") from error

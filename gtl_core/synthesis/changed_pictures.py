@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -38,13 +39,36 @@ class ChangedPicture:
 
 
 def require_new(out: Path) -> None:
-    """Refuses a folder that is there already.
+    """Refuses a folder that is there already or cannot be made, before the work that would be for nothing.
 
     Raises:
-        InputError: it is.
+        InputError: it is, or it cannot.
     """
     if out.exists():
         raise InputError(f"{out} is there already; name a folder that is not")
+    above = next(folder for folder in out.absolute().parents if folder.exists())
+    if not above.is_dir():
+        raise InputError(f"{above} is no folder, so {out} cannot be made; name another one")
+    if not os.access(above, os.W_OK):
+        raise InputError(f"{above} may not be written to, so {out} cannot be made; name another folder")
+
+
+def result_names(pictures: Sequence[str]) -> list[str]:
+    """What the changed pictures will be called, which is worth knowing before they are made.
+
+    Args:
+        pictures: names of the originals.
+
+    Raises:
+        InputError: two files of the result would get one name, or one the name of another one's folder.
+    """
+    names = [PurePosixPath(picture).with_suffix(".png").as_posix() for picture in pictures]
+    folders = {parent.as_posix() for name in names for parent in PurePosixPath(name).parents}
+    counts = Counter([SHEET, REPORT, *names, *folders])
+    clash = next((name for name in (SHEET, REPORT, *names) if counts[name] > 1), None)
+    if clash:
+        raise InputError(f"two files of the result would be called {clash}; rename one of the pictures")
+    return names
 
 
 def write_changed(
@@ -65,15 +89,10 @@ def write_changed(
         The report: `about`, and `pictures` with their files and numbers.
 
     Raises:
-        InputError: the folder is there already, or two pictures would get one name.
+        InputError: the folder is there already, or as `result_names` raises it.
     """
     require_new(out)
-    names = [PurePosixPath(picture.name).with_suffix(".png").as_posix() for picture in pictures]
-    counts = Counter([SHEET, *names])
-    clash = next((name for name in names if counts[name] > 1), None)
-    if clash:
-        raise InputError(f"two files of the result would be called {clash}; rename one of the pictures")
-    named = list(zip(names, pictures, strict=True))
+    named = list(zip(result_names([picture.name for picture in pictures]), pictures, strict=True))
     report = {**about, "pictures": [{"file": name, **picture.numbers} for name, picture in named]}
     shown = min(_SHOWN, len(pictures))
     with atomic_folder(out) as partial:

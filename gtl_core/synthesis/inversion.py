@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import nn
 
+from gtl_core.networks.bank import BankGenerator
 from gtl_core.networks.registry import class_embeddings
 
 DRAWN = 5000
@@ -244,6 +245,8 @@ def _optimise(
     """Moves latents and rows, each guess for itself; gives where they are and what each minimised, (B,)."""
     own, rows = _with_own_rows(generator, guesses.rows)
     latents = guesses.latents.clone().requires_grad_(True)
+    if isinstance(own, BankGenerator):
+        latents.register_hook(_without_pick)
     optimiser = torch.optim.Adam(
         [{"params": [latents], "lr": _LATENT_RATE}, {"params": rows, "lr": _ROW_RATE}], betas=_BETAS
     )
@@ -263,6 +266,11 @@ def _optimise(
         reached = objective()
     moved = tuple(table.detach() for table in rows)
     return replace(guesses, latents=latents.detach(), rows=moved), reached
+
+
+def _without_pick(gradient: torch.Tensor) -> torch.Tensor:
+    """The gradient (B, Z) but for the number that picks an image: nothing but the prior would ever move that."""
+    return torch.cat([torch.zeros_like(gradient[:, :1]), gradient[:, 1:]], dim=1)
 
 
 def _density(values: torch.Tensor) -> torch.Tensor:

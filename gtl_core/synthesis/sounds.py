@@ -12,9 +12,9 @@ import numpy.typing as npt
 from gtl_core.data.image_set import ImageSet, fitted
 from gtl_core.data.mel import MelScale
 from gtl_core.data.wav import encode_wav
-from gtl_core.errors import InputError
 from gtl_core.files import atomic_folder
 from gtl_core.progress import OnProgress, Progress, silent
+from gtl_core.synthesis.changed_pictures import require_new
 from gtl_core.synthesis.griffin_lim import picture_sounds
 from gtl_core.synthesis.picture_text import SOURCE_TYPE
 
@@ -52,12 +52,11 @@ def write_sounds(
         The file that each picture came from, by the file that was written.
 
     Raises:
-        InputError: `out` is there already.
+        InputError: `out` is there already or cannot be made.
     """
     from gtl_core.synthesis.sampling import picture_name
 
-    if out.exists():
-        raise InputError(f"{out} is there already; name a folder that is not")
+    require_new(out)
     rows = np.concatenate([np.flatnonzero(images.labels == label)[:per_class] for label in range(len(images.classes))])
     sources = images.manifest["source_file"]
     written = {}

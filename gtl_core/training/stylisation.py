@@ -13,7 +13,7 @@ from torch.nn import functional
 from gtl_core.networks.registry import build_discriminator, build_generator
 from gtl_core.networks.stylist import Generator, adain, moments
 from gtl_core.training.checkpoint import CurveRow, GanCheckpoint, State
-from gtl_core.training.ema import update_average
+from gtl_core.training.ema import copy_statistics, update_average
 from gtl_core.training.losses import hinge_discriminator, hinge_generator
 from gtl_core.training.optimisers import adam, moments_of
 from gtl_core.training.runtime import autocast, device, placed
@@ -92,9 +92,7 @@ class StyleTrainer:
             self.generator.encoder.eval().requires_grad_(False)
             losses = self._learn_to_stylise(content, style)
         update_average(self.average, self.generator, _EMA_DECAY, self.step)
-        with torch.no_grad():
-            for averaged, latest in zip(self.average.buffers(), self.generator.buffers(), strict=True):
-                averaged.copy_(latest)
+        copy_statistics(self.average, self.generator)
         self._losses += torch.stack([*(loss.detach().double() for loss in losses), losses[0].new_ones(()).double()])
         self.step += 1
 

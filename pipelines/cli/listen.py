@@ -18,8 +18,9 @@ def listen(
 ) -> None:
     """Turn pictures of sounds back into WAV files: CLASS/NUMBER.wav, by Griffin–Lim.
 
-    A network sees the pictures alone. If you cannot tell the classes by ear here, import the sounds with another
-    --size or --seconds before you train. gtl export writes the sounds that a generator has made.
+    A network sees the pictures alone. If you cannot tell the classes by ear
+    here, import the sounds with another --size or --seconds before you train.
+    gtl export writes the sounds that a generator has made.
     """
     from gtl_core.data.catalog import find
     from gtl_core.data.mel import scale_of

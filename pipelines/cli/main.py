@@ -40,6 +40,7 @@ from pipelines.cli import (
 from pipelines.cli.output import note
 
 _NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+_NO_SUCH_PLACE = {errno.ENAMETOOLONG, errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.ENOTEMPTY}
 _INTERRUPTED = 130
 _DAGSTER_INTERRUPTION = "DagsterExecutionInterruptedError"
 """Named, because importing Dagster takes more than a second."""
@@ -217,6 +218,8 @@ def explain(error: BaseException) -> tuple[str, int]:
         return "", 1
     if isinstance(error, PermissionError) or (isinstance(error, OSError) and error.errno == errno.EROFS):
         return f"may not write or read {error.filename or 'a file'}: {error.strerror}; gtl doctor shows the homes", 2
+    if isinstance(error, OSError) and error.errno in _NO_SUCH_PLACE and error.filename:
+        return f"{_one_line(str(error.filename))}: {str(error.strerror).lower()}; name another file or folder", 2
     what = _one_line(str(error))
     kind = type(error).__name__
     return f"unexpected failure: {kind}{': ' if what else ''}{what}; run again with --debug for the traceback", 1

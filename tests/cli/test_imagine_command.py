@@ -88,6 +88,11 @@ def test_a_text_becomes_a_sheet_that_says_by_what_it_was_drawn(
         assert sheet.text["DigitalSourceType"].endswith("/trainedAlgorithmicMedia")
 
 
+def test_a_sheet_is_called_like_as_much_of_its_text_as_a_file_may_be(folder: Path):
+    assert invoke(["imagine", "scans", "太い骨" * 100]) == 0
+    assert [path.name for path in folder.iterdir()] == ["太い骨" * 11 + ".png"]
+
+
 def test_words_that_the_generator_was_not_taught_are_named(folder: Path, capsys: pytest.CaptureFixture[str]):
     assert invoke(["imagine", "scans", "a purple bone", "--out", "sheet.png"]) == 0
     told = capsys.readouterr()

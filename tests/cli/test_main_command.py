@@ -19,6 +19,12 @@ from pipelines.cli.main import explain, invoke
 COMMANDS = ("demo", "run", "data", "export", "verify", "models", "report", "compare", "lineage", "ui", "doctor")
 
 
+@pytest.mark.parametrize("number", [errno.ENAMETOOLONG, errno.ENOTDIR, errno.EISDIR])
+def test_a_place_that_cannot_be_is_bad_input_and_named(number):
+    error = OSError(number, os.strerror(number), "notes.txt/out")
+    assert explain(error) == (f"notes.txt/out: {os.strerror(number).lower()}; name another file or folder", 2)
+
+
 def test_help_names_every_command_the_usual_order_and_the_exit_codes(gtl):
     answer = gtl("--help")
     assert answer.returncode == 0
@@ -51,7 +57,11 @@ def test_help_loads_nothing_heavy():
 
 @pytest.mark.parametrize(
     "command",
-    [*([name] for name in COMMANDS), ["data", "import"], ["data", "validate"], ["resume"], ["alerts", "test"]],
+    [
+        *([name] for name in (*COMMANDS, "resume", "restore", "stylise", "imagine", "tune")),
+        *(["data", name] for name in ("import", "validate", "listen")),
+        ["alerts", "test"],
+    ],
 )
 def test_every_command_explains_itself(command, capfd):
     assert invoke([*command, "--help"]) == 0

@@ -145,6 +145,9 @@ def test_a_mask_that_does_not_fit_is_told_in_one_line_and_leaves_nothing(
         (["broken.png", "--mask", "mask.png", "--model", "scans"], "broken.png: neither JPEG nor PNG"),
         (["pictures", "--model", "scans"], "either --mask MASK"),
         (["pictures", "--noise", "much", "--model", "scans"], "a number between 0 and 1"),
+        (["sheet.png", "--noise", "0.1", "--model", "scans"], "two files of the result would be called sheet.png"),
+        (["twice", "--noise", "0.1", "--model", "scans"], "two files of the result would be called one.png"),
+        (["nested", "--noise", "0.1", "--model", "scans"], "two files of the result would be called one.png"),
     ],
 )
 def test_what_cannot_be_restored_is_told_in_one_line(
@@ -152,11 +155,22 @@ def test_what_cannot_be_restored_is_told_in_one_line(
 ):
     save(project / "colour.png", np.zeros((16, 16, 3), np.uint8))
     (project / "broken.png").write_bytes(b"no picture")
+    for name in ("sheet.png", "twice/one.png", "twice/one.jpg", "nested/one.jpg", "nested/one.png/two.png"):
+        save(project / name, np.zeros((16, 16), np.uint8))
     assert invoke(["restore", *arguments, "--out", str(tmp_path / "out")]) == 2
     err = capfd.readouterr().err
     assert said in err
     assert err.count("\n") == 1
     assert not (tmp_path / "out").exists()
+
+
+def test_a_folder_that_cannot_be_made_is_told_before_anything_is_tried(project: Path, tmp_path: Path, capfd):
+    (tmp_path / "notes.txt").write_text("mine")
+    out = str(tmp_path / "notes.txt" / "new" / "out")
+    assert invoke(["restore", "pictures", "--mask", "mask.png", "--model", "scans", "--out", out]) == 2
+    err = capfd.readouterr().err
+    assert "notes.txt is no folder" in err
+    assert err.count("\n") == 1
 
 
 def test_a_checkpoint_that_is_gone_is_told_before_anything_is_tried(project: Path, tmp_path: Path, capfd):

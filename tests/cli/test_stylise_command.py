@@ -62,6 +62,17 @@ def test_pictures_with_another_look_say_so_in_themselves_and_come_with_numbers(m
     assert (folders / "again" / "0.png").read_bytes() == (folders / "out" / "0.png").read_bytes()
 
 
+def test_pictures_that_were_shared_out_otherwise_are_learned_from_anew(folders: Path, capfd):
+    for name, digits in (("first", 3), ("second", 2)):  # the same pictures in the same order, but for who gives what
+        images = [np.asarray(Image.open(folders / "digits" / f"{index}.png")) for index in range(6)]
+        images += [np.asarray(Image.open(folders / "light" / f"{index}.png")) for index in range(2)]
+        for index, image in enumerate(images):
+            save(folders / name / ("content" if index < digits else "look") / f"{index}.png", image)
+        content, look, out = (str(folders / name / part) for part in ("content", "look", "out"))
+        assert invoke(["stylise", content, "--like", look, "--out", out]) == 0
+        assert "of 4" in capfd.readouterr().err
+
+
 def test_what_cannot_be_stylised_is_told_in_one_line_before_anything_is_trained(folders: Path, capfd):
     (folders / "empty").mkdir()
     (folders / "broken").mkdir()
@@ -70,6 +81,8 @@ def test_what_cannot_be_stylised_is_told_in_one_line_before_anything_is_trained(
     save(folders / "few" / "a.png", np.zeros((16, 16), np.uint8))
     save(folders / "big" / "a.png", np.zeros((500, 300), np.uint8))
     save(folders / "big" / "b.png", np.zeros((500, 300), np.uint8))
+    for name in ("sheet.png", "other.png"):
+        save(folders / "clash" / name, np.zeros((16, 16), np.uint8))
     for index in range(4):
         save(folders / "colours" / f"{index}.png", np.zeros((16, 16, 3), np.uint8))
     cases = [
@@ -79,6 +92,7 @@ def test_what_cannot_be_stylised_is_told_in_one_line_before_anything_is_trained(
         (["digits", "--like", "few"], "1 pictures are too few to learn from; give 4"),
         (["few", "--like", "light"], "give 2 at least"),
         (["big", "--like", "light"], "say what size"),
+        (["clash", "--like", "light"], "two files of the result would be called sheet.png"),
         (["digits", "--like", "nowhere"], "neither a folder of pictures nor an image set"),
         (["digits", "--like", "light", "--size", "30"], "a multiple of 4"),
         (["digits", "--like", "light", "--strength", "2"], "a number from 0 to 1"),

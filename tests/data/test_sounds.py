@@ -163,12 +163,18 @@ def test_sounds_that_cannot_be_used_are_named_and_nothing_is_written(files: Path
     assert len(import_images("new", files, home, skip_bad=True)) == 6
 
 
+def renamed_to_mp3(files: Path) -> None:
+    for path in list(files.rglob("*.wav")):
+        path.rename(path.with_suffix(".mp3"))
+
+
 @pytest.mark.parametrize(
     ("change", "options", "message"),
     [
         (lambda files: (files / "low" / "x.png").write_bytes(b"x"), {}, "images .low/x.png. and sounds .high/0.wav."),
         (lambda files: (files / "loose.wav").write_bytes(b"x"), {}, r"loose.wav lies in no class folder.*NAME\.wav"),
         (lambda files: None, {"channels": 3}, "pictures are grey; leave --channels away"),
+        (renamed_to_mp3, {}, "holds sounds such as high/0.mp3, and only WAV files are read; save them as WAV"),
     ],
 )
 def test_what_cannot_be_a_set_of_sounds_is_told_in_one_line(
@@ -202,6 +208,9 @@ def test_new_sounds_become_pictures_as_those_of_the_set_did(files: Path, home: P
     window = next_window(new, NOTHING, count=6, size=images.size, channels=1, scale=scale)
     assert not isinstance(window, Waiting)
     assert sorted(window[0].files) == sorted(found.files)
+    waiting = next_window(new, NOTHING, count=7, size=images.size, channels=1, scale=scale)
+    assert isinstance(waiting, Waiting)
+    assert set(waiting.left_out) == set(found.left_out)
 
 
 def test_options_for_sounds_are_refused_for_images(tmp_path: Path, home: Path) -> None:

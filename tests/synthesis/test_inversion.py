@@ -8,6 +8,7 @@ import pytest
 import torch
 from torch import nn
 
+from gtl_core.networks.bank import BankGenerator
 from gtl_core.networks.registry import Architecture, GanSpec, build_generator
 from gtl_core.synthesis import inversion
 from gtl_core.synthesis.inversion import TOTAL_STEPS, invert
@@ -72,6 +73,22 @@ def test_the_same_seed_finds_the_same_and_leaves_the_generator_as_it_was():
     assert steps[-1] == TOTAL_STEPS
     for name, tensor in generator.state_dict().items():
         assert torch.equal(tensor, before[name])
+
+
+@pytest.mark.parametrize("architecture", ["translator", "dagan"])
+def test_a_generator_with_a_bank_goes_on_with_the_picture_that_it_began_with(
+    architecture: Architecture, monkeypatch: pytest.MonkeyPatch
+):
+    for name, steps in (("DRAWN", 200), ("STARTS", 2), ("FIRST_STEPS", 20), ("STEPS", 20), ("TUNE_STEPS", 0)):
+        monkeypatch.setattr(inversion, name, steps)
+    generator = build_generator(GanSpec(architecture, 16, 1, 8, 3, classes=2, bank=10), 0).eval()
+    assert isinstance(generator, BankGenerator)
+    generator.bank.copy_(torch.randint(256, generator.bank.shape, generator=torch.Generator().manual_seed(0)))
+    generator.counts.fill_(10)
+    images, labels = drawn(generator, 4, 2, 3)
+    found = invert(generator, 3, images, torch.ones((4, 1, 16, 16)), [range(2)] * 4)
+    assert found.labels.tolist() == labels.tolist()
+    assert found.after.max() < 0.01 * (images[0] - images[2]).square().mean()
 
 
 def test_noise_is_not_learned_by_heart():

@@ -14,6 +14,8 @@ from gtl_core.data.readers.parquet import ParquetReader
 from gtl_core.data.readers.record import Reader
 from gtl_core.errors import InputError
 
+_COMPRESSED_SOUNDS = (".mp3", ".flac", ".ogg", ".opus", ".m4a", ".aac", ".wma", ".aif", ".aiff")
+
 
 def open_reader(path: Path, size: int | None = None, sound: SoundOptions | None = None) -> Reader:
     """The reader for the files at a path.
@@ -53,4 +55,7 @@ def _of_tree(tree: FileTree, where: str, size: int | None, sound: SoundOptions |
     sounds, images = (next(filter(kind, tree.names), None) for kind in (is_sound, is_image))
     if sounds and images:
         raise InputError(f"{where}: holds images ({images}) and sounds ({sounds}); import them as two sets")
+    other = next((name for name in tree.names if name.lower().endswith(_COMPRESSED_SOUNDS)), None)
+    if other and not images and not sounds:
+        raise InputError(f"{where}: holds sounds such as {other}, and only WAV files are read; save them as WAV")
     return SoundFolderReader(tree, where, sound or SoundOptions(), size) if sounds else ClassFolderReader(tree, where)
