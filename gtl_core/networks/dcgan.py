@@ -13,6 +13,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from gtl_core.networks.conditions import class_rows, condition, look_up
+from gtl_core.networks.mapping import Mapping
 
 SLOPE = 0.1
 """Slope of the leaky ReLUs below zero."""
@@ -89,22 +90,6 @@ class Last(nn.Module):
     def forward(self, maps: torch.Tensor, classes: torch.Tensor) -> torch.Tensor:
         """Pixels (B, C, S, S) in [-1, 1]; the class has had its say before."""
         return torch.tanh(self.convolution(maps).float())
-
-
-class Mapping(nn.Module):
-    """Latent to latent, by a small residual network that begins as the identity (the miner of MineGAN, 1912.05270)."""
-
-    def __init__(self, latent: int) -> None:
-        super().__init__()
-        self.inner = nn.Linear(latent, latent)
-        self.outer = nn.Linear(latent, latent)
-        nn.init.zeros_(self.outer.weight)
-        nn.init.zeros_(self.outer.bias)
-
-    def forward(self, latent: torch.Tensor) -> torch.Tensor:
-        """Latents (B, Z) of latents (B, Z)."""
-        moved: torch.Tensor = latent + self.outer(F.relu(self.inner(latent)))
-        return moved
 
 
 class Generator(nn.Module):

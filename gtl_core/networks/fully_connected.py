@@ -15,6 +15,7 @@ from torch import nn
 from torch.nn.utils.parametrizations import spectral_norm
 
 from gtl_core.networks.conditions import class_rows, condition
+from gtl_core.networks.mapping import Mapping
 
 SLOPE = 0.2
 """Slope of the leaky ReLUs below zero."""
@@ -67,22 +68,6 @@ class Last(nn.Module):
         """Pixels (B, C, S, S) in [-1, 1]; the class has had its say before."""
         pixels: torch.Tensor = torch.tanh(self.linear(units).float()).unflatten(1, self.shape)
         return pixels
-
-
-class Mapping(nn.Module):
-    """Latent to latent, by a small residual network that begins as the identity (the miner of MineGAN, 1912.05270)."""
-
-    def __init__(self, latent: int) -> None:
-        super().__init__()
-        self.inner = nn.Linear(latent, latent)
-        self.outer = nn.Linear(latent, latent)
-        nn.init.zeros_(self.outer.weight)
-        nn.init.zeros_(self.outer.bias)
-
-    def forward(self, latent: torch.Tensor) -> torch.Tensor:
-        """Latents (B, Z) of latents (B, Z)."""
-        moved: torch.Tensor = latent + self.outer(F.relu(self.inner(latent)))
-        return moved
 
 
 class Generator(nn.Module):

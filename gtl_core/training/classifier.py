@@ -29,7 +29,7 @@ from gtl_core.training.fitting import fit
 from gtl_core.training.information import mutual_information
 from gtl_core.training.parts import Learns, learning_parts
 from gtl_core.training.pretrained import load_checkpoint
-from gtl_core.training.runtime import autocast, device, keep_memory, suitable_threads, to_unit_range
+from gtl_core.training.runtime import autocast, device, keep_memory, placed, suitable_threads, to_unit_range
 
 UNTRAINED = "untrained.safetensors"
 """Name of the weight file of a checkpoint, with a head that knows nothing yet."""
@@ -138,7 +138,7 @@ def train_classifier(
     """
     keep_memory()
     place = device()
-    model = _placed(copy.deepcopy(start), place).train()
+    model = placed(copy.deepcopy(start), place).train()
     average = copy.deepcopy(model).eval()
     learning = learning_parts(model, learns, rate_decay, learning_rate)
     rng = np.random.default_rng([seed, 1])
@@ -217,11 +217,6 @@ class _Informing:
         return self._weight * mutual_information(logits[:, self._columns]) if len(logits) else 0.0
 
 
-def _placed(model: Classifier, place: torch.device) -> Classifier:
-    """The model on a device, its weights channels last, which is the faster layout."""
-    return model.to(place, memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
-
-
 def _confident(model: Classifier, unlabelled: Unlabelled) -> list[Pool]:
     """The unlabelled images that the classifier is sure of, with its labels; empty where there is none."""
     probabilities = predict(model, unlabelled.images)
@@ -261,7 +256,7 @@ def load_classifier(path: Path) -> tuple[Classifier, tuple[str, ...]]:
     except (OSError, SafetensorError, KeyError, TypeError, ValueError, RuntimeError) as error:
         reason = " ".join(str(error).split())[:200]
         raise InputError(f"{path} is not a classifier's weight file: {reason}; make it again") from error
-    return _placed(model, device()).eval(), tuple(about["classes"])
+    return placed(model, device()).eval(), tuple(about["classes"])
 
 
 def train_source_classifier(

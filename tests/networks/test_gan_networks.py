@@ -109,7 +109,7 @@ def test_spectral_norm_rests_in_evaluation_mode():
     assert not torch.equal(norm.direction, before)
 
 
-@pytest.mark.parametrize("name", ["conditions", "dcgan", "fully_connected"])
+@pytest.mark.parametrize("name", ["conditions", "mapping", "dcgan", "fully_connected"])
 def test_network_files_import_nothing_but_torch_the_standard_library_and_each_other(name):
     source = (Path(gtl_core.networks.__file__).parent / f"{name}.py").read_text()
     imported = set()
