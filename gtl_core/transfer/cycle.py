@@ -20,7 +20,7 @@ from gtl_core.training.translation import TranslationBatch
 BACKWARD = "backward"
 SOURCE_DISCRIMINATOR = "source_discriminator"
 _SURE = 0.9
-"""Probability from which the source classifier's reading of an image is held against its translation."""
+"""Probability from which the classifier's reading of an image is held against its translation."""
 
 
 @dataclass(frozen=True)
@@ -29,13 +29,13 @@ class Cycle:
 
     A second translator B leads from the target back to the source against a discriminator of its own. Added to the
     losses of `translate` are |B(T(x)) − x| and |T(B(t)) − t| (the paper's equation 4), the adversarial loss of B, and
-    the cross-entropy between what the fixed source classifier reads in an image and in its translation (equation 5),
-    here both ways and only for images that it is sure of.
+    the cross-entropy between what the source's classifier, which stays as it is, reads in an image and in its
+    translation (equation 5), here both ways and only for images that it is sure of.
 
     Attributes:
         config: weights of the terms.
         spec: of the generator whose translator learns.
-        classifier: the source classifier, in evaluation mode, fixed.
+        classifier: the source's, on the training device, which does not learn.
         seed: seed of the further networks.
     """
 
@@ -76,7 +76,7 @@ class Cycle:
         return hinge_discriminator(logits[:count], logits[count:])
 
     def _semantic(self, before: torch.Tensor, after: torch.Tensor) -> torch.Tensor:
-        """Cross-entropy of what the source classifier reads after, under what it surely read before."""
+        """Cross-entropy of what the classifier reads after, under what it surely read before."""
         with torch.no_grad():
             sure, read = self.classifier(before).float().softmax(dim=1).max(dim=1)
         losses = functional.cross_entropy(self.classifier(after).float(), read, reduction="none")

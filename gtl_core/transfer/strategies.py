@@ -52,7 +52,7 @@ def check_strategies(experiment: Experiment, source: ImageSet, target: ImageSet)
     for config in experiment.transfer.strategies:
         match config:
             case TranslateConfig() | CycleConfig() | ContrastConfig():
-                check_classes(config.label, source.classes, target.classes)
+                check_classes(config.label, source.classes, source.labels[source.training_rows()], target.classes)
             case DaganConfig():
                 check_pairs(config.label, "source", source.labels[source.training_rows()], source.classes)
             case SganConfig():

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
 from pathlib import Path
 from typing import assert_never
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import nn
 
@@ -21,7 +23,7 @@ from gtl_core.training.classifier import carry_over, load_classifier, save_class
 from gtl_core.training.gan import arrays_sha256, untrained
 from gtl_core.training.health import spread_within_classes
 from gtl_core.training.loop import run_training
-from gtl_core.training.runtime import device, to_unit_range
+from gtl_core.training.runtime import device, placed, to_unit_range
 from gtl_core.training.sampler import BalancedSampler
 from gtl_core.training.translation import Consistency, TranslationImages, TranslationTrainer
 from gtl_core.transfer.banks import with_bank
@@ -34,13 +36,26 @@ CHECKPOINT_EVERY = 250
 """Steps between two checkpoints."""
 
 
-def check_classes(strategy: str, source: Sequence[str], target: Sequence[str]) -> None:
+def check_classes(strategy: str, source: Sequence[str], labels: npt.NDArray[np.int64], target: Sequence[str]) -> None:
     """Refuses a target whose classes the source does not have: a translation keeps the class.
 
+    Args:
+        strategy: its label.
+        source: names of the source's classes.
+        labels: int64 (M,), indices of these, of the images that there are to translate.
+        target: names of the target's classes.
+
     Raises:
-        InputError: the target has other classes.
+        InputError: the target has other classes, or one of which there is no image to translate.
     """
     unknown = [name for name in target if name not in source]
+    without = {name for label, name in enumerate(source) if label not in labels}
+    empty = [name for name in target if name in without]
+    if empty:
+        raise InputError(
+            f"transfer.strategies.{strategy}: there is no source image of class {', '.join(empty)} to translate; add "
+            "some to its training part, or use a strategy such as finetune"
+        )
     if unknown:
         raise InputError(
             f"transfer.strategies.{strategy}: the source has no class {', '.join(unknown)}, and a translated image "
@@ -60,11 +75,11 @@ def transfer_by_translation(
     The averaged classifier that learned with it is put beside it, as `classifier.safetensors`.
 
     Raises:
-        InputError: the target has classes that the source lacks, or no image at all.
+        InputError: the target has classes that the source has no image of, or no image at all.
     """
     if inputs.source_classifier is None:
         raise InputError(f"{strategy.label} starts from a source classifier, and none is given")
-    check_classes(strategy.label, inputs.source_classes, inputs.classes)
+    check_classes(strategy.label, inputs.source_classes, inputs.source_labels, inputs.classes)
     if not len(inputs.images) + len(inputs.unlabelled):
         raise InputError(f"{strategy.label}: there is no target image to learn the look from")
     source_images, source_labels = _shared_classes(inputs)
@@ -80,6 +95,8 @@ def transfer_by_translation(
     start = with_bank(untrained(spec, inputs.classes, inputs.seed), source_images, source_labels, inputs.seed)
     read, names = load_classifier(inputs.source_classifier)
     classifier = carry_over(read, names, inputs.classes, inputs.seed)
+    # This very classifier learns, so a second try from the beginning would find it as the first one left it.
+    untaught = {name: tensor.clone() for name, tensor in classifier.state_dict().items()}
     consistency = _consistency(strategy, spec, classifier, inputs.seed)
     where = device()
     real = np.concatenate([inputs.images, inputs.unlabelled])
@@ -91,6 +108,8 @@ def transfer_by_translation(
     )
 
     def make_trainer(checkpoint: GanCheckpoint) -> TranslationTrainer:
+        if not checkpoint.companions:
+            classifier.load_state_dict(untaught)
         return TranslationTrainer(
             checkpoint,
             images,
@@ -142,7 +161,9 @@ def _consistency(strategy: TranslationConfig, spec: GanSpec, classifier: Classif
         case TranslateConfig():
             return LabelAlone()
         case CycleConfig():
-            return Cycle(strategy, spec, classifier, seed)
+            # A copy, because the classifier itself goes on learning beside the translator.
+            fixed = placed(copy.deepcopy(classifier), device()).eval().requires_grad_(False)
+            return Cycle(strategy, spec, fixed, seed)
         case ContrastConfig():
             return Contrast(strategy, spec, seed)
         case _:

@@ -3,6 +3,7 @@ from __future__ import annotations
 import math
 import os
 import signal
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -19,6 +20,7 @@ from gtl_core.synthesis.sampling import synthesise
 from gtl_core.training.checkpoint import GanCheckpoint
 from gtl_core.training.classifier import load_classifier, train_source_classifier
 from gtl_core.transfer.contrast import patch_contrast
+from gtl_core.transfer.cycle import Cycle
 from gtl_core.transfer.inputs import TransferInputs
 from gtl_core.transfer.strategies import transfer
 
@@ -166,6 +168,30 @@ def test_a_target_with_classes_that_the_source_lacks_is_refused_before_training(
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize("strategy", STRATEGIES, ids=lambda strategy: strategy.name)
+def test_a_class_of_which_the_source_has_no_image_is_refused_before_training(tmp_path, inputs, strategy):
+    given = inputs()
+    kept = given.source_labels != 3
+    without = replace(given, source_images=given.source_images[kept], source_labels=given.source_labels[kept])
+    with pytest.raises(InputError, match=rf"{strategy.name}: there is no source image of class 3 to translate"):
+        run(strategy, without, tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_second_try_begins_with_the_source_classifier_and_not_with_what_the_first_one_made_of_it(
+    tmp_path, inputs, monkeypatch
+):
+    monkeypatch.setattr("gtl_core.training.loop._SLOWER", 1e-30)
+    strategy = TranslateConfig(**SMALL, learning_rate_classifier=1e25)
+    run(strategy, inputs(), tmp_path)
+    (event,) = (tmp_path / "events.jsonl").read_text().splitlines()
+    assert "taken up again at step 0" in event
+    adapted, _ = load_classifier(tmp_path / "classifier.safetensors")
+    source, _ = load_classifier(inputs().source_classifier)
+    for weight, before in zip(adapted.parameters(), source.parameters(), strict=True):
+        torch.testing.assert_close(weight, before, atol=1e-3, rtol=0.0)
+
+
 def test_translation_without_any_target_image_is_refused(tmp_path, inputs, digits):
     with pytest.raises(InputError, match="no target image to learn the look from"):
         run(STRATEGIES[0], inputs(pool=digits[0][:0]), tmp_path)
@@ -190,3 +216,26 @@ def test_the_averaged_classifier_that_learned_beside_the_translator_lies_beside_
     averaged = GanCheckpoint.load(path).companion("averaged_classifier")
     assert classes == names
     assert all(torch.equal(averaged[name], tensor) for name, tensor in model.state_dict().items())
+
+
+def test_cycle_holds_images_against_the_source_classifier_which_does_not_learn_beside_the_translator(
+    tmp_path, inputs, monkeypatch
+):
+    held = []
+
+    class Seen(Cycle):
+        def loss(self, batch, translator, networks):
+            held.append(self.classifier)
+            return super().loss(batch, translator, networks)
+
+    monkeypatch.setattr("gtl_core.transfer.translation.Cycle", Seen)
+    run(CycleConfig(**SMALL), inputs(), tmp_path)
+    source, _ = load_classifier(inputs().source_classifier)
+    adapted, _ = load_classifier(tmp_path / "classifier.safetensors")
+    same, other = (
+        [torch.equal(weight, before) for weight, before in zip(each.parameters(), source.parameters(), strict=True)]
+        for each in (held[-1], adapted)
+    )
+    assert all(same)
+    assert not held[-1].training
+    assert not any(other)
