@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import cast
 
@@ -24,6 +26,8 @@ from gtl_core.training.sampler import BalancedSampler
 
 _BETAS = (0.5, 0.99)
 _EMA_DECAY = 0.99
+_RISE = 0.5
+"""Share of the steps in which consistency comes in, as what the teacher says becomes worth something."""
 
 
 def real_logits(logits: torch.Tensor) -> torch.Tensor:
@@ -38,6 +42,43 @@ def real_logits(logits: torch.Tensor) -> torch.Tensor:
 def feature_matching(real: torch.Tensor, generated: torch.Tensor) -> torch.Tensor:
     """|E f(x) − E f(G(z))|² / F, from features (B, F) of either (Salimans et al. 2016, section 3.1)."""
     return (real.float().mean(dim=0) - generated.float().mean(dim=0)).square().mean()
+
+
+def consistency(logits: torch.Tensor, teacher: torch.Tensor, confidence: float) -> torch.Tensor:
+    """Divergence of a classifier from its teacher where the teacher is sure: E[1(max q ≥ c) · KL(q ‖ p)].
+
+    The teacher is the averaged classifier, on the image as it is (mean teacher: Tarvainen & Valpola 2017, arXiv
+    1703.01780); only where it is sure it is believed (FixMatch: Sohn et al. 2020, arXiv 2001.07685, equation 4). In Wei
+    et al. 2018, arXiv 1803.01541, a consistency stands beside the game of an SGAN too, between two dropouts.
+
+    Args:
+        logits: float (B, K) of augmented images.
+        teacher: float (B, K), the teacher's logits of the same images.
+        confidence: c.
+    """
+    believed = teacher.float().softmax(dim=1)
+    divergence = functional.kl_div(logits.float().log_softmax(dim=1), believed, reduction="none").sum(dim=1)
+    return (divergence * (believed.amax(dim=1) >= confidence)).mean()
+
+
+@contextmanager
+def own_statistics(network: nn.Module) -> Iterator[None]:
+    """Within the block batch norm takes the statistics of each batch for it alone, and keeps none of them.
+
+    Generated images are batches of their own. In one batch with real ones they bend the statistics that the classifier
+    keeps, and it is for real images. With the statistics of real images for both, on MNIST, it forgot the classes.
+
+    Args:
+        network: in training mode.
+    """
+    norms = [module for module in network.modules() if isinstance(module, (nn.BatchNorm1d, nn.BatchNorm2d))]
+    for norm in norms:
+        norm.track_running_stats = False
+    try:
+        yield
+    finally:
+        for norm in norms:
+            norm.track_running_stats = True
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,7 +99,8 @@ class SganTrainer:
 
     The classifier minimises the cross-entropy of labelled images among the K classes, and that of telling unlabelled
     images from generated ones by Z / (Z + 1). The generator, which is told a class, minimises feature matching, and
-    the cross-entropy of that class, because its images are to have labels.
+    the cross-entropy of that class, because its images are to have labels. Beyond SGAN, the classifier is to say of an
+    augmented unlabelled image what its own average says of the image as it is (`consistency`).
 
     Attributes:
         step: steps made.
@@ -180,32 +222,46 @@ class SganTrainer:
     def _learn_classifier(
         self, labelled: torch.Tensor, labels: torch.Tensor, real: torch.Tensor, generated: torch.Tensor
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """One pass over all three kinds of images; the loss of telling real from generated, and that of the classes."""
-        inputs = self._augmented(torch.cat([labelled, real, generated]))
+        """A step on labelled, unlabelled and generated images.
+
+        Returns:
+            The loss of telling real from generated, and that of the labelled images' classes.
+        """
+        inputs = self._augmented(torch.cat([labelled, real]))
         with autocast(self._device):
             logits = self._classifier(inputs).float()
-        known, rest, made = logits.split([len(labelled), len(real), len(generated)])
+            with own_statistics(self._classifier):
+                made = self._classifier(self._augmented(generated)).float()
+        known, rest = logits.split([len(labelled), len(real)])
         loss_classes = functional.cross_entropy(known, labels)
         loss_real = 0.5 * non_saturating_discriminator(real_logits(rest), real_logits(made))
+        loss = loss_classes + self._config.adversarial * loss_real
+        if self._config.consistency:
+            with torch.no_grad(), autocast(self._device):
+                teacher = self._averaged_classifier(real)
+            rise = min(1.0, self.step / (_RISE * self._steps))
+            loss = loss + self._config.consistency * rise * consistency(rest, teacher, self._config.confidence)
         rate = self._slow * self._config.learning_rate_classifier
         self._classifier_adam.param_groups[0]["lr"] = rate * one_cycle(self.step, self._steps)
         self._classifier_adam.zero_grad()
-        (loss_classes + self._config.adversarial * loss_real).backward()
+        loss.backward()
         self._classifier_adam.step()
         return loss_real.detach(), loss_classes.detach()
 
     def _learn_generator(self, real: torch.Tensor, generated: torch.Tensor, asked: torch.Tensor) -> torch.Tensor:
         """The classifier only passes gradients on, so none of its weights and statistics move."""
-        self._classifier.eval().requires_grad_(False)
-        with autocast(self._device):
-            features = self._classifier.trunk(self._augmented(torch.cat([real, generated])))
-            logits = self._classifier.head(features[len(real) :]).float()
-        loss = feature_matching(features[: len(real)], features[len(real) :])
+        self._classifier.requires_grad_(False)
+        with autocast(self._device), own_statistics(self._classifier):
+            with torch.no_grad():
+                goal = self._classifier.trunk(self._augmented(real))
+            features = self._classifier.trunk(self._augmented(generated))
+            logits = self._classifier.head(features).float()
+        loss = feature_matching(goal, features)
         loss = loss + self._config.class_loss * functional.cross_entropy(logits, asked)
         self._generator_adam.zero_grad()
         loss.backward()
         self._generator_adam.step()
-        self._classifier.train().requires_grad_(True)
+        self._classifier.requires_grad_(True)
         return loss.detach()
 
     def _augmented(self, images: torch.Tensor) -> torch.Tensor:

@@ -20,7 +20,7 @@ from gtl_core.training.classifier import load_classifier, new_classifier, predic
 from gtl_core.training.gan import untrained
 from gtl_core.training.runtime import to_unit_range
 from gtl_core.training.sampler import BalancedSampler
-from gtl_core.training.sgan import SganImages, SganTrainer, feature_matching, real_logits
+from gtl_core.training.sgan import SganImages, SganTrainer, consistency, feature_matching, real_logits
 from gtl_core.transfer.sgan import check_sgan
 from tests.transfer.weight_transfers import CLASSES, CONFIG, run
 
@@ -78,6 +78,16 @@ def test_features_match_where_their_means_do_whatever_single_images_are_like():
     assert feature_matching(real, torch.tensor([[0.0, 0.0]])).item() == pytest.approx((2.0**2 + 3.0**2) / 2)
 
 
+def test_consistency_is_the_divergence_from_the_teacher_on_the_images_that_it_is_sure_of():
+    teacher = torch.tensor([[0.9, 0.1], [0.6, 0.4], [0.2, 0.8]]).log()
+    logits = torch.tensor([[0.5, 0.5], [0.1, 0.9], [0.2, 0.8]]).log()
+    first = 0.9 * math.log(0.9 / 0.5) + 0.1 * math.log(0.1 / 0.5)
+    second = 0.6 * math.log(0.6 / 0.1) + 0.4 * math.log(0.4 / 0.9)
+    assert consistency(logits, teacher, 0.7).item() == pytest.approx(first / 3, rel=1e-5)
+    assert consistency(logits, teacher, 0.0).item() == pytest.approx((first + second) / 3, rel=1e-5)
+    assert consistency(teacher + 3.0, teacher, 0.0).item() == pytest.approx(0.0, abs=1e-6)
+
+
 def test_the_classifier_knows_the_k_classes_alone_and_is_the_average_of_what_learned(tmp_path, few, pool, network):
     names = tuple(reversed(CLASSES))
     path = run(SMALL, None, few, tmp_path, pool=pool, classifier=network, classes=names)
@@ -107,7 +117,7 @@ def test_it_tells_real_from_generated_reads_unseen_digits_and_draws_the_classes_
     rows = np.concatenate([train[digits.labels[train] == label][:3] for label in range(10)])
     few, pool = (np.array(digits.images[rows]), digits.labels[rows]), np.array(digits.images[train])
     gan = GanConfig(width=16, latent=16, learning_rate_generator=2e-3)
-    strategy = SganConfig(steps=120, batch=32)
+    strategy = SganConfig(steps=120, batch=32, adversarial=1.0, class_loss=1.0, consistency=0.0)
     path = run(strategy, None, few, tmp_path, pool=pool, classifier=network, config=gan)
     model = adapted(tmp_path)[0]
     assert (predict(model, digits.images[test]).argmax(axis=1) == digits.labels[test]).mean() > 0.6
@@ -120,12 +130,26 @@ def test_it_tells_real_from_generated_reads_unseen_digits_and_draws_the_classes_
     assert (unseen[:, None] > made[None]).float().mean() > 0.6
 
 
-def test_the_generator_s_step_leaves_the_classifier_and_its_statistics_alone(few, pool, network):
+def trainer_of(few, pool, network, generator_seed=0):
     where = torch.device("cpu")
     images = SganImages(BalancedSampler(*few, where), BalancedSampler(pool, np.zeros(len(pool), np.int64), where))
-    start = untrained(GanSpec("dcgan", 16, 1, 4, 8, 10), CLASSES, 0)
+    start = untrained(GanSpec("dcgan", 16, 1, 4, 8, 10), CLASSES, generator_seed)
     model = load_classifier(network)[0]
-    trainer = SganTrainer(start, images, SMALL, CONFIG, model, photometric=False, steps=4, seed=0)
+    return SganTrainer(start, images, SMALL, CONFIG, model, photometric=False, steps=4, seed=0)
+
+
+def test_the_statistics_that_the_classifier_keeps_are_of_real_images_whatever_is_generated(few, pool, network):
+    one, other = (trainer_of(few, pool, network, generator_seed) for generator_seed in (0, 1))
+    for trainer in (one, other):
+        trainer.advance()
+    assert not torch.equal(one._classifier.head.weight, other._classifier.head.weight)
+    kept = [list(trainer._averaged_classifier.buffers()) for trainer in (one, other)]
+    assert kept[0]
+    assert all(torch.equal(*pair) for pair in zip(*kept, strict=True))
+
+
+def test_the_generator_s_step_leaves_the_classifier_and_its_statistics_alone(few, pool, network):
+    trainer = trainer_of(few, pool, network)
     seen = []
     learn = trainer._learn_generator
 
