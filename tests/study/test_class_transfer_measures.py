@@ -10,9 +10,9 @@ from benchmarks.class_transfer import DEFAULT, PLAIN, STRATEGIES, Outcome, measu
 DRAWS, IMAGES = 3, 600
 
 
-def outcome(*stretches: tuple[float, float]) -> Outcome:
+def outcome(*stretches: tuple[float, float], seed: int = 0) -> Outcome:
     """A GAN that covers a share of the images at a density, at each stretch."""
-    rng = np.random.default_rng(0)
+    rng = np.random.default_rng(seed)
     covered = np.array([rng.random((DRAWS, IMAGES)) < share for share, _ in stretches])
     densities = np.array([[density - 0.1, density, density + 0.1] for _, density in stretches])
     return Outcome(covered, densities, np.zeros((5, 12, 1, 4, 4), np.uint8))
@@ -31,14 +31,14 @@ def test_coverage_and_density_are_those_of_the_outcomes() -> None:
 def test_what_others_are_compared_with_is_brought_to_their_density_first() -> None:
     outcomes = {label: outcome((0.6, 0.9)) for label in STRATEGIES}
     outcomes[PLAIN] = outcome((0.1, 1.4), (0.3, 0.95), (0.5, 0.5))
-    outcomes[DEFAULT] = outcome((0.6, 0.9), (0.1, 1.4))
+    outcomes[DEFAULT] = outcome((0.6, 0.9), (0.1, 1.4), seed=1)
     rows = {row.what: row for row in measures("a target", outcomes)}
     twice, same = (
         rows[f"a target, class_mixing, nearest start: coverage over that of {other}, at equal density"]
         for other in (PLAIN, DEFAULT)
     )
     assert twice.value == pytest.approx(2.0, abs=0.2)
-    assert twice.low < twice.value < twice.high
+    assert 1.7 < twice.low < twice.value < twice.high
     assert twice.goal
-    assert same.value == pytest.approx(1.0)
+    assert same.low < 1.0 < same.high
     assert not any(what.startswith(f"a target, {PLAIN}: coverage over") for what in rows)
