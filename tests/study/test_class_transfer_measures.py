@@ -40,5 +40,6 @@ def test_what_others_are_compared_with_is_brought_to_their_density_first() -> No
     assert twice.value == pytest.approx(2.0, abs=0.2)
     assert 1.7 < twice.low < twice.value < twice.high
     assert twice.goal
+    assert same.goal
     assert same.low < 1.0 < same.high
     assert not any(what.startswith(f"a target, {PLAIN}: coverage over") for what in rows)
