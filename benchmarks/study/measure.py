@@ -7,7 +7,7 @@ from statistics import fmean
 from typing import Any
 
 from benchmarks.study.cases import Case, Published
-from benchmarks.study.results import Record, Row, resolved
+from benchmarks.study.results import UNTRAINED, Record, Row, resolved
 from gtl_core.config import Experiment
 from gtl_core.data.draws import Draw
 from gtl_core.evaluation.arms import PLAIN_ARMS, POOL_ARMS, SCRATCH
@@ -21,9 +21,6 @@ from gtl_core.store import Stage
 from gtl_core.training.parallel import worker_count
 from pipelines.reporting import verdict_sentence
 from pipelines.stages import Chain
-
-UNTRAINED = ("source_only", "adapted")
-"""The arms whose classifiers are there before the evaluation: the source's, and one that a strategy has trained."""
 
 
 def measure(

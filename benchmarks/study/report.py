@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 
 from benchmarks.study.cases import BUDGETS, Case, Goal, Literature, Published
-from benchmarks.study.results import Record, Results, Row, full_name, resolved
+from benchmarks.study.results import UNTRAINED, Record, Results, Row, full_name, resolved
 
 MOST_SECONDS = 600.0
 """What one strategy on one draw may take, for a user to wait for it."""
@@ -106,16 +106,28 @@ def _tried(rows: Sequence[Row]) -> str:
 
 
 def _longest(results: Results) -> str:
-    """The strategy that took longest on one draw."""
+    """The strategy that took longest on one draw, and the arm that did with the classifier that it trains."""
     rows = [row for row in results.rows if row["strategy"]]
     if not rows:
         return ""
-    row = max(rows, key=lambda row: row["seconds"])
-    within = "within" if row["seconds"] <= MOST_SECONDS else "over"
+    row = max(rows, key=lambda row: _own_seconds(row, results))
+    own = _own_seconds(row, results)
+    within = "within" if own <= MOST_SECONDS else "over"
+    arm = max(rows, key=lambda row: row["seconds"])
     return (
-        f"Time: the slowest arm with a strategy is {full_name(row)} in `{row['case']}` with {row['seconds']:.0f} s a "
-        f"draw, {within} the {MOST_SECONDS:.0f} s that one strategy may take on one draw."
+        f"Time: the slowest strategy on one draw is {row['strategy']} in `{row['case']}`: {own:.0f} s for its transfer "
+        f"and images, {within} the {MOST_SECONDS:.0f} s that it may take. With the trials of a classifier, which arms "
+        f"without a GAN have too, the slowest arm is {full_name(arm)} in `{arm['case']}`: {arm['seconds']:.0f} s."
     )
+
+
+def _own_seconds(row: Row, results: Results) -> float:
+    """Seconds of a row's strategy alone: arms without one have what a classifier takes, with all its trials."""
+    if row["arm"] in UNTRAINED:
+        return float(row["seconds"])
+    plain = (other for other in results.of(row["case"]) if not other["strategy"] and other["arm"] not in UNTRAINED)
+    classifier = max((other["seconds"] for other in plain), default=0.0)
+    return round(row["seconds"] - classifier, 1)
 
 
 def _section(budget: str, cases: Sequence[Case], literature: Literature, results: Results) -> Iterator[str]:

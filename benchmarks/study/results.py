@@ -17,6 +17,9 @@ Row = dict[str, Any]
 Record = dict[str, Any]
 """`evaluation, chosen, chosen_by, verdict, left_out, differences, test_images, shared_seconds, measured` of a case."""
 
+UNTRAINED = ("source_only", "adapted")
+"""The arms whose classifiers are there before the evaluation: the source's, and one that a strategy has trained."""
+
 
 @dataclass
 class Results:

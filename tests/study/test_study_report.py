@@ -219,5 +219,14 @@ def test_results_of_other_cases_stay_when_one_is_measured_again(tmp_path):
 
 
 def test_the_slowest_strategy_is_named_beside_the_time_that_it_may_take():
-    page = report([case("one", "labels and pool")], NO_LITERATURE, results("one"))
-    assert "best_plus_gan/translate in `one` with 123 s a draw, within the 600 s" in page
+    known = Results()
+    timed = {"joint": (None, 320.0), "best_plus_gan": ("translate", 621.2), "synthetic_only": ("finetune", 500.0)}
+    rows = [row("one", arm, strategy, 90.0, 89.0, 91.0) | {"seconds": took} for arm, (strategy, took) in timed.items()]
+    known.put("one", [row("one", "source_only", None, 80.0, 79.0, 81.0), *rows], record("one"))
+    page = report([case("one", "labels and pool")], NO_LITERATURE, known)
+    assert "translate in `one`: 301 s for its transfer and images, within the 600 s" in page
+    assert "the slowest arm is best_plus_gan/translate in `one`: 621 s." in page
+    adapted = row("two", "adapted", "cycle", 90.0, 89.0, 91.0) | {"seconds": 700.0}
+    known.put("two", [*results("two").rows, adapted], record("two"))
+    page = report([case("one", "labels and pool"), case("two", "labels and pool")], NO_LITERATURE, known)
+    assert "cycle in `two`: 700 s for its transfer and images, over the 600 s" in page
