@@ -7,13 +7,11 @@ import zlib
 from pathlib import Path, PurePosixPath
 from typing import Protocol
 
+from gtl_core.data.readers.archives import open_zip
 from gtl_core.errors import InputError
 
-MAX_ENTRIES = 2_000_000
 MAX_FILE_BYTES = 64 * 2**20
-MAX_RATIO = 200
-"""A zip member that unpacks to more than this many times its size is no image: JPEG and PNG are compressed already."""
-_RATIO_COUNTS_FROM = 2**20
+"""A larger file is no image and no sound that GTL would read."""
 
 
 class UnreadableFile(Exception):
@@ -29,7 +27,7 @@ class FileTree(Protocol):
         """Bytes of a file.
 
         Raises:
-            UnreadableFile: it cannot be read, or is too big for an image.
+            UnreadableFile: it cannot be read, or is too big for an image or a sound.
         """
 
 
@@ -45,8 +43,7 @@ class FolderTree:
         """Bytes of a file; see `FileTree.read`."""
         path = self._folder / name
         try:
-            if path.stat().st_size > MAX_FILE_BYTES:
-                raise UnreadableFile(f"larger than {MAX_FILE_BYTES // 2**20} MiB")
+            _require_readable(path.stat().st_size)
             return path.read_bytes()
         except OSError as error:
             raise UnreadableFile(error.strerror or str(error)) from error
@@ -56,28 +53,31 @@ class ZipTree:
     """The members of a zip archive.
 
     Raises:
-        InputError: it is no zip archive, is encrypted, has a member that would unpack outside of it or to far more
-            than an image has, or too many members.
+        InputError: it is no zip archive that `open_zip` takes, or has a member that would unpack outside of it.
     """
 
     def __init__(self, path: Path) -> None:
-        try:
-            self._archive = zipfile.ZipFile(path)
-        except (zipfile.BadZipFile, EOFError) as error:
-            raise InputError(f"{path}: not a whole zip archive; download or pack it again") from error
+        self._archive = open_zip(path, "zip archive")
         members = [member for member in self._archive.infolist() if not member.is_dir()]
-        if len(members) > MAX_ENTRIES:
-            raise InputError(f"{path}: {len(members)} files, at most {MAX_ENTRIES} are read; pack fewer")
         for member in members:
-            _require_harmless(member, path)
+            _require_inside(member.filename, path)
         self.names = sorted(member.filename for member in members if not _hidden(PurePosixPath(member.filename).parts))
 
     def read(self, name: str) -> bytes:
         """Bytes of a member; see `FileTree.read`."""
+        size = self._archive.getinfo(name).file_size
+        _require_readable(size)
         try:
-            return self._archive.read(name)
+            with self._archive.open(name) as stream:
+                return stream.read(size)
         except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, OSError) as error:
             raise UnreadableFile(f"damaged in the archive: {error}") from error
+
+
+def _require_readable(size: int) -> None:
+    """Refuses a file that is too big for an image or a sound."""
+    if size > MAX_FILE_BYTES:
+        raise UnreadableFile(f"larger than {MAX_FILE_BYTES // 2**20} MiB")
 
 
 def _hidden(parts: tuple[str, ...]) -> bool:
@@ -88,17 +88,8 @@ def _hidden(parts: tuple[str, ...]) -> bool:
     )
 
 
-def _require_harmless(member: zipfile.ZipInfo, archive: Path) -> None:
-    """Refuses an archive with a member that no honest tool packs among images."""
-    name = member.filename
+def _require_inside(name: str, archive: Path) -> None:
+    """Refuses an archive with a member that no honest tool names so."""
     path = PurePosixPath(name)
     if path.is_absolute() or ".." in path.parts or "\\" in name or ":" in path.parts[0]:
         raise InputError(f"{archive}: member {name!r} points outside of the archive; it is not read")
-    if member.flag_bits & 0x1:
-        raise InputError(f"{archive}: member {name!r} is encrypted; unpack it and import the folder")
-    size, packed = member.file_size, max(member.compress_size, 1)
-    if size > MAX_FILE_BYTES or (size > _RATIO_COUNTS_FROM and size / packed > MAX_RATIO):
-        raise InputError(
-            f"{archive}: member {name!r} unpacks to {size / 1e6:.0f} MB from {packed / 1e6:.2f} MB, which no image "
-            "does; it is not read"
-        )

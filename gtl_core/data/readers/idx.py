@@ -17,6 +17,7 @@ from typing import BinaryIO, cast
 import numpy as np
 import numpy.typing as npt
 
+from gtl_core.data.readers.archives import require_harmless
 from gtl_core.data.readers.record import Record, numbered_classes, part_named, splits_of
 from gtl_core.errors import InputError
 
@@ -97,6 +98,7 @@ def _shape(stream: BinaryIO, path: Path, dimensions: int) -> tuple[int, ...]:
     shape = struct.unpack(f">{dimensions}I", _bytes(stream, 4 * dimensions, path).tobytes())
     if not math.prod(shape):
         raise InputError(f"{path}: it holds nothing")
+    require_harmless(path, math.prod(shape))
     return shape
 
 

@@ -18,6 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from gtl_core.data.manifest import UNLABELLED
+from gtl_core.data.readers.archives import open_zip
 from gtl_core.data.readers.record import Record, numbered_classes, splits_of, text
 from gtl_core.errors import InputError
 
@@ -32,15 +33,12 @@ class NpzReader:
         path: the file.
 
     Raises:
-        InputError: it is no NPZ file, lacks arrays, or has arrays of another type or shape.
+        InputError: it is no NPZ file that `open_zip` takes, lacks arrays, or has arrays of another type or shape.
     """
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        try:
-            self._archive = zipfile.ZipFile(path)
-        except (zipfile.BadZipFile, EOFError) as error:
-            raise InputError(f"{path}: not a whole NPZ file; download or save it again") from error
+        self._archive = open_zip(path, "NPZ file")
         names = set(self._archive.namelist())
         parts = [part for part, prefix in _PREFIXES.items() if f"{prefix}images.npy" in names]
         if not parts:
@@ -90,6 +88,8 @@ class NpzReader:
             raise InputError(f"{self._path}: {name} is {kind} {shape}, expected uint8 (N, H, W) or (N, H, W, 1 or 3)")
         if by_columns:
             raise InputError(f"{self._path}: {name} is stored in Fortran order; save it with numpy.ascontiguousarray")
+        if math.prod(shape) > self._archive.getinfo(f"{name}.npy").file_size:
+            raise InputError(f"{self._path}: {name} is cut off; download or save it again")
         return tuple(shape)
 
     def _bytes(self, stream: IO[bytes], count: int, name: str) -> bytes:
@@ -108,7 +108,8 @@ class NpzReader:
                 array: npt.NDArray[Any] = np.lib.format.read_array(stream, allow_pickle=False)
         except KeyError:
             raise InputError(f"{self._path}: no array {name} in it") from None
-        except (ValueError, OSError, zipfile.BadZipFile, zlib.error, EOFError) as error:
+        # MemoryError: the array says that it is larger than any could be.
+        except (ValueError, OSError, zipfile.BadZipFile, zlib.error, EOFError, MemoryError) as error:
             raise InputError(f"{self._path}: {name} cannot be read: {' '.join(str(error).split())}") from error
         return array
 

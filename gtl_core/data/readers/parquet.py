@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from gtl_core.data.manifest import UNLABELLED
+from gtl_core.data.readers.archives import require_harmless
 from gtl_core.data.readers.record import Record, numbered_classes, part_named, splits_of, text
 from gtl_core.errors import InputError
 
@@ -29,7 +30,7 @@ class ParquetReader:
         files: the Parquet files.
 
     Raises:
-        InputError: a file is damaged, or its columns are not as described.
+        InputError: a file is damaged, would unpack to far more than images have, or its columns are not as described.
     """
 
     def __init__(self, files: list[Path]) -> None:
@@ -44,6 +45,8 @@ class ParquetReader:
                 self._files.append((path, pq.ParquetFile(path), splits[part]))
             except (pa.ArrowInvalid, OSError) as error:
                 raise InputError(f"{path}: not a whole Parquet file; download or save it again") from error
+            about = self._files[-1][1].metadata
+            require_harmless(path, sum(about.row_group(index).total_byte_size for index in range(about.num_row_groups)))
         schema = self._files[0][1].schema_arrow
         for path, file, _ in self._files[1:]:
             if file.schema_arrow.names != schema.names:
