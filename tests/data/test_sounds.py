@@ -120,10 +120,24 @@ def test_a_folder_of_sounds_becomes_a_set_whose_card_says_what_the_pictures_were
     assert images.images.shape == (6, 1, 32, 32)
     assert images.classes == ("high", "low")
     assert MelScale.of_json(images.card["sound"]) == SCALE
-    assert images.card["sound"]["longer_than_picture"] == 6
+    assert images.card["sound"]["longer_than_picture"] == 0
     high, low = images.images[0, 0], images.images[3, 0]
     assert high.mean(axis=1).argmax() < low.mean(axis=1).argmax()
     assert import_images("small", files, home, size=16, sound=SoundOptions(seconds=0.5)).size == 16
+
+
+@pytest.mark.parametrize("size", [28, 32, 64])
+@pytest.mark.parametrize("seconds", [0.6, 1.0])
+def test_sounds_of_the_length_that_was_asked_for_do_not_count_as_longer(
+    seconds: float, size: int, files: Path, home: Path
+) -> None:
+    # Whole columns show 0.576 to 0.608 and 0.992 to 1.024 seconds.
+    for name, samples in (("whole.wav", round(seconds * RATE)), ("longer.wav", round(1.1 * RATE))):
+        (files / "low" / name).write_bytes(encode_wav(tone(200, 2.0)[:samples], RATE))
+    for path in files.glob("*/[012].wav"):
+        path.write_bytes(encode_wav(tone(300, 0.3), RATE))
+    images = import_images("tones", files, home, size=size, sound=SoundOptions(seconds=seconds))
+    assert images.card["sound"]["longer_than_picture"] == 1
 
 
 def test_the_lineage_record_of_a_model_of_sounds_will_say_what_turns_its_pictures_back(files: Path, home: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
@@ -96,5 +97,7 @@ class SoundFolderReader:
                 f"say what rate to bring all to, such as --rate {min(sound.rate, self._scale.rate)}"
             )
         picture = mel_picture(sound, self._scale)
-        self._longer += len(sound.samples) > self._scale.length
+        # Whole columns may show some milliseconds less than was asked for, which is not worth a word.
+        asked = math.ceil(self._options.seconds * sound.rate)
+        self._longer += len(sound.samples) > max(asked, self._scale.length)
         return picture
