@@ -62,7 +62,7 @@ def transfer_cell(
             source_classifier=source_classifier,
             seed=chosen.repetition_seed(gan_seed),
             texts=class_texts(experiment, images.classes),
-            photometric=experiment.classifier.photometric,
+            classifier=experiment.classifier,
         )
         if source_gan and source_gan.with_name(FAILURE).is_file():
             write_json(folder / FAILURE, read_json(source_gan.with_name(FAILURE)))

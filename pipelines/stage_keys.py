@@ -11,7 +11,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
-from gtl_core.config import DaganConfig, Experiment, StrategyConfig
+from gtl_core.config import DaganConfig, Experiment, SemiSupervisedConfig, StrategyConfig
 from gtl_core.data.catalog import load_pair
 from gtl_core.data.directory_hash import Unchanged
 from gtl_core.evaluation.arms import SCRATCH
@@ -118,6 +118,9 @@ class StageKeys:
             inputs["source_dagan"] = self.source_dagan_key(strategy)
         if strategy and strategy.uses_source_classifier:
             inputs["source_classifier"] = self.source_classifier_key
+        if isinstance(strategy, SemiSupervisedConfig):
+            # It trains a classifier for as many steps as an arm; the other settings stand in the key above.
+            inputs["classifier_steps"] = self.experiment.classifier.steps
         return self._key("transferred_gan", **inputs)
 
     def synthetic_key(self, strategy: StrategyConfig | None, draw: int, gan_seed: int = 0) -> str:

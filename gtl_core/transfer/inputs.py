@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
+from gtl_core.config import ClassifierConfig
 from gtl_core.training.class_texts import ClassTexts
 
 
@@ -28,7 +29,7 @@ class TransferInputs:
         source_classifier: `classifier.safetensors` of the source classifier, for a strategy that uses it.
         seed: seed of all random numbers.
         texts: descriptions of the target's classes, where GANs are told classes by them.
-        photometric: whether augmentation for classifiers varies light and sharpness beside shape.
+        classifier: how classifiers that a strategy trains on its way learn.
     """
 
     images: npt.NDArray[np.uint8]
@@ -42,4 +43,4 @@ class TransferInputs:
     source_classifier: Path | None
     seed: int
     texts: ClassTexts | None = None
-    photometric: bool = False
+    classifier: ClassifierConfig = field(default_factory=ClassifierConfig)

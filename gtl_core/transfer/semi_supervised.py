@@ -11,7 +11,7 @@ import numpy.typing as npt
 import torch
 from torch import nn
 
-from gtl_core.config import ClassifierConfig, GanConfig, SemiSupervisedConfig
+from gtl_core.config import GanConfig, SemiSupervisedConfig
 from gtl_core.errors import InputError
 from gtl_core.networks.registry import features_of, logits_of
 from gtl_core.progress import OnProgress
@@ -26,7 +26,6 @@ from gtl_core.training.sampler import BalancedSampler
 from gtl_core.transfer.inputs import TransferInputs
 from gtl_core.transfer.weight_strategy import Lesson, WeightStrategy
 
-_CLASSIFIER_STEPS = 300
 _RATE_SHARE = 0.5
 """Share of a new classifier's learning rate, because this one is fine-tuned."""
 
@@ -66,13 +65,12 @@ class SemiSupervised(WeightStrategy):
     def _guess(self, inputs: TransferInputs, classifier: Path, on_progress: OnProgress) -> npt.NDArray[np.float32]:
         """Class probabilities (U, K) of the pool by the source classifier, fine-tuned on the labelled images."""
         source, names = load_classifier(classifier)
-        settings = ClassifierConfig()
         tuned = train_classifier(
             carry_over(source, names, inputs.classes, inputs.seed),
             [Pool(inputs.images, inputs.labels, 1.0)],
-            settings,
-            steps=_CLASSIFIER_STEPS,
-            learning_rate=settings.learning_rate * _RATE_SHARE,
+            inputs.classifier,
+            steps=inputs.classifier.steps,
+            learning_rate=inputs.classifier.learning_rate * _RATE_SHARE,
             augmented=True,
             seed=inputs.seed,
             on_progress=on_progress,

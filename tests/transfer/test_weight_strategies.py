@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from gtl_core.config import (
+    ClassifierConfig,
     CorrespondenceConfig,
     EwcConfig,
     FinetuneConfig,
@@ -22,6 +23,7 @@ from gtl_core.progress import silent
 from gtl_core.training.checkpoint import GanCheckpoint
 from gtl_core.training.health import spread_within_classes
 from gtl_core.training.penalties import Drawn
+from gtl_core.training.runtime import to_uint8
 from gtl_core.transfer.carrying import carried_over
 from gtl_core.transfer.correspondence import KeptSimilarities, divergence
 from gtl_core.transfer.inputs import TransferInputs
@@ -149,7 +151,8 @@ def test_semi_supervised_refuses_to_run_without_a_pool(tmp_path, source, few, cl
     assert list(tmp_path.iterdir()) == []
 
 
-def test_semi_supervised_gives_the_pool_the_labels_that_it_is_sure_of(digits, few, pool, classifier):
+def pool_lesson(few, pool, classifier, config, threshold=0.9):
+    """What semi_supervised learns from where the experiment's classifier has these settings."""
     images, labels = few
     inputs = TransferInputs(
         images=images,
@@ -162,8 +165,14 @@ def test_semi_supervised_gives_the_pool_the_labels_that_it_is_sure_of(digits, fe
         source_gan=None,
         source_classifier=classifier,
         seed=5,
+        classifier=config,
     )
-    lesson = SemiSupervised(SemiSupervisedConfig(threshold=0.9)).lesson(inputs, CONFIG, silent)
+    return SemiSupervised(SemiSupervisedConfig(threshold=threshold)).lesson(inputs, CONFIG, silent)
+
+
+def test_semi_supervised_gives_the_pool_the_labels_that_it_is_sure_of(digits, few, pool, classifier):
+    images = few[0]
+    lesson = pool_lesson(few, pool, classifier, ClassifierConfig(steps=300))
     assert np.array_equal(lesson.images[: len(images)], images)
     joined = lesson.images[len(images) :]
     true = {image.tobytes(): label for image, label in zip(pool, digits[1][: len(pool)], strict=True)}
@@ -172,10 +181,19 @@ def test_semi_supervised_gives_the_pool_the_labels_that_it_is_sure_of(digits, fe
     assert np.mean(right) > 0.9
 
 
-def test_the_pool_moves_the_discriminator_though_no_image_of_it_gets_a_label(
-    tmp_path, source, few, pool, classifier, monkeypatch
-):
-    monkeypatch.setattr("gtl_core.transfer.semi_supervised._CLASSIFIER_STEPS", 5)
+def test_the_classifier_that_labels_the_pool_learns_as_the_experiment_says(few, pool, classifier):
+    def labels(**changed):
+        config = ClassifierConfig(**{"steps": 60, **changed})
+        return pool_lesson(few, pool, classifier, config, threshold=0.01).labels
+
+    plain = labels()
+    assert len(plain) == len(few[0]) + len(pool)
+    assert np.array_equal(plain, labels())
+    for changed in ({"photometric": True}, {"steps": 5}, {"learning_rate": 1e-4}, {"batch": 8}):
+        assert not np.array_equal(plain, labels(**changed))
+
+
+def test_the_pool_moves_the_discriminator_though_no_image_of_it_gets_a_label(tmp_path, source, few, pool, classifier):
     strategy = SemiSupervisedConfig(threshold=0.999999)
     pools = {"dark": 0 * pool, "real": pool}
     done = {
@@ -198,7 +216,8 @@ def test_diversity_spreads_a_collapsed_generator_s_classes_further_than_the_same
         asked = torch.arange(10).repeat_interleave(20)
         latents = torch.randn((200, 8), generator=torch.Generator().manual_seed(0))
         with torch.inference_mode():
-            return spread_within_classes(GanCheckpoint.load(path).averaged_generator()(latents, asked), asked)
+            drawn = to_uint8(GanCheckpoint.load(path).averaged_generator()(latents, asked))
+        return spread_within_classes(drawn.numpy(), asked.numpy())
 
     with_it, without_it = spread(FinetuneConfig(alias="diverse", diversity=5.0)), spread(FinetuneConfig())
     assert with_it > 1.5 * without_it

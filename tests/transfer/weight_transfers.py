@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from gtl_core.config import GanConfig, TransferConfig
+from gtl_core.config import ClassifierConfig, GanConfig, TransferConfig
 from gtl_core.progress import silent
 from gtl_core.transfer.inputs import TransferInputs
 from gtl_core.transfer.strategies import transfer
@@ -37,6 +37,7 @@ def run(
         source_gan=source,
         source_classifier=classifier,
         seed=5,
+        classifier=ClassifierConfig(steps=5),
     )
     settings = TransferConfig(strategies=(strategy,), steps=steps, augmentation=())
     return transfer(strategy, inputs, config, settings, folder, on_progress)
