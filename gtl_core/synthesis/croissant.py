@@ -83,8 +83,8 @@ def croissant_card(exported: ExportedSet) -> dict[str, Any]:
         "@type": "sc:Dataset",
         "conformsTo": [CROISSANT, RESPONSIBLE_AI],
         "name": exported.model.replace("/", "-"),
-        "description": f"{exported.images} synthetic images in {len(exported.classes)} classes, made by a GAN to look "
-        f"like those of {exported.target}. {exported.verdict}",
+        "description": f"{exported.images} synthetic images in {len(exported.classes)} classes, made by a "
+        f"{exported.family} to look like those of {exported.target}. {exported.verdict}",
         "version": f"{version}.0.0",
         "dateCreated": exported.created,
         "datePublished": exported.created,
@@ -92,7 +92,7 @@ def croissant_card(exported: ExportedSet) -> dict[str, Any]:
         "citeAs": f"@misc{{{name}-{version}, title = {{Synthetic images of {exported.model}}}, "
         f"year = {{{exported.created[:4]}}}, note = {{made by {exported.software}, generator SHA-256 "
         f"{exported.generator_sha256}}}}}",
-        "keywords": ["synthetic", "GAN", "image classification"],
+        "keywords": ["synthetic", exported.family, "image classification"],
         "digitalSourceType": {"@id": "sc:TrainedAlgorithmicMediaDigitalSource"},
         "rai:dataCollection": "Nothing was collected: a trained model has made every image.",
         "rai:dataUseCases": f"Training a classifier together with real images of {exported.target}; no validation and "
@@ -135,7 +135,7 @@ def _dataset(dataset: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _sampling(exported: ExportedSet) -> dict[str, Any]:
-    """The drawing of the images as an activity of PROV-O, with the GAN and, behind it, what that was made from."""
+    """The drawing of the images as an activity of PROV-O, with the generator and, behind it, what it is made from."""
     before = [
         {
             "@type": "prov:Entity",
@@ -148,7 +148,7 @@ def _sampling(exported: ExportedSet) -> dict[str, Any]:
     return {
         "@type": "prov:Activity",
         "@id": f"urn:gtl:sampling:{exported.record['synthetic']['manifest_sha256']}",
-        "prov:label": f"Drawing from a GAN with seed {exported.seed}",
+        "prov:label": f"Drawing from a {exported.family} with seed {exported.seed}",
         "prov:endedAtTime": exported.created,
         "prov:used": {
             "@type": "prov:Entity",
@@ -158,7 +158,7 @@ def _sampling(exported: ExportedSet) -> dict[str, Any]:
             "prov:wasGeneratedBy": {
                 "@type": "prov:Activity",
                 "@id": f"urn:gtl:run:{exported.record['mlflow_run_id']}",
-                "prov:label": f"GAN transfer at commit {exported.record['git_commit']}",
+                "prov:label": f"{exported.family} transfer at commit {exported.record['git_commit']}",
             },
         },
         "prov:wasAssociatedWith": {"@type": "prov:SoftwareAgent", "prov:label": exported.software},

@@ -21,8 +21,8 @@ def dataset_card(exported: ExportedSet) -> str:
 # Synthetic images of {plain(exported.model)}
 
 {exported.images} images in {len(exported.classes)} classes, {exported.size}×{exported.size} pixels,
-{"grey" if exported.channels == 1 else "colour"}. **A GAN has made every one of them**; they are meant to look like
-those of {plain(exported.target)}.{_sounds(exported)}
+{"grey" if exported.channels == 1 else "colour"}. **A {exported.family} has made every one of them**; they are meant to
+look like those of {plain(exported.target)}.{_sounds(exported)}
 
 ## What they are for
 
@@ -38,14 +38,15 @@ To train a classifier together with real images. Whether that helps was measured
 {table(["class", "folder", "images"], classes)}
 ## What they are made of
 
-The GAN has learned from these sets of images:
+The {exported.family} has learned from these sets of images:
 
 {datasets_table(record["datasets"])}
-The images were drawn with seed {exported.seed} from the GAN with SHA-256 `{exported.generator_sha256}`. What was
-trained on the way to it and after it:
+The images were drawn with seed {exported.seed} from the {exported.family} with SHA-256 `{exported.generator_sha256}`.
+What was trained on the way to it and after it:
 
 {table(["stage", "SHA-256"], [[made["stage"], made["sha256"]] for made in record["checkpoints"]])}
-Made by {plain(exported.software)} at commit `{record["git_commit"]}`; the GAN was registered {exported.created}.
+Made by {plain(exported.software)} at commit `{record["git_commit"]}`; the {exported.family} was registered
+{exported.created}.
 
 ## Licence
 
@@ -74,7 +75,7 @@ def _front_matter(exported: ExportedSet) -> str:
             "task_categories": ["image-classification"],
             "annotations_creators": ["machine-generated"],
             "size_categories": [size],
-            "tags": ["synthetic", "gan", "trained-algorithmic-media"],
+            "tags": ["synthetic", exported.family.lower(), "trained-algorithmic-media"],
             # Else a loader might take the cards and the manifest for data too.
             "configs": [
                 {

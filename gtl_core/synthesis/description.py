@@ -22,6 +22,7 @@ class ExportedSet:
         left_out: images that the filter had dropped.
         size: height and width in pixels.
         channels: 1 for grey, 3 for colour.
+        family: what kind of model has made the images, such as `GAN`.
         generator_sha256: hash of the checkpoint that the images were drawn with.
         seed: of their latents.
         key: fingerprint of the key that signs them.
@@ -38,6 +39,7 @@ class ExportedSet:
     left_out: int
     size: int
     channels: int
+    family: str
     generator_sha256: str
     seed: int
     key: str
@@ -88,12 +90,12 @@ class ExportedSet:
         return [
             "Nothing in these images was ever in front of a camera. Never validate or test a model on them, and never "
             "take them for evidence.",
-            "A GAN can repeat images that it has learned from. Whether it did was at most screened; a screen is no "
-            "guarantee of privacy.",
-            "They share what is one-sided in the data that the GAN has learned from, and may overdo it; what is rare "
-            "there may be missing here.",
-            f"The class of an image is the one that the GAN was asked for; nobody has looked whether it shows it."
-            f"{self._left_out}",
+            f"A {self.family} can repeat images that it has learned from. Whether it did was at most screened; a "
+            "screen is no guarantee of privacy.",
+            f"They share what is one-sided in the data that the {self.family} has learned from, and may overdo it; "
+            "what is rare there may be missing here.",
+            f"The class of an image is the one that the {self.family} was asked for; nobody has looked whether it "
+            f"shows it.{self._left_out}",
             *([str(scope)] if scope else []),
         ]
 

@@ -126,6 +126,7 @@ def _write(
         left_out=len(made) - len(images),
         size=made.images.shape[2],
         channels=made.images.shape[1],
+        family=made.family,
         generator_sha256=made.card["generator_sha256"],
         seed=int(made.card["seed"]),
         key=fingerprint(key.public_key()),

@@ -23,7 +23,7 @@ from gtl_core.training.runtime import device, to_uint8
 BATCH = 256
 """Images drawn at once; registered generators use the same, so that they repeat a set to the last bit."""
 
-_FAMILIES: Mapping[str, str] = {"vae": "a VAE", "vae_gan": "a VAE-GAN"}
+_FAMILIES: Mapping[str, str] = {"vae": "VAE", "vae_gan": "VAE-GAN"}
 """What has made a set, by architecture, where it is no GAN alone."""
 _SAMPLES_A_CLASS = 12
 _REPORT_SECONDS = 0.25
@@ -55,8 +55,10 @@ def synthesise(
 
     labels = torch.arange(len(gan.classes)).repeat_interleave(per_class)
     latents = torch.randn((len(labels), gan.spec.latent), generator=torch.Generator().manual_seed(seed))
+    family = _FAMILIES.get(gan.spec.architecture, "GAN")
     card = {
-        "description": f"Synthetic images, made by {_FAMILIES.get(gan.spec.architecture, 'a GAN')}",
+        "description": f"Synthetic images, made by a {family}",
+        "family": family,
         "generator_sha256": sha256,
         "latent": gan.spec.latent,
         "per_class": per_class,

@@ -33,7 +33,7 @@ class SyntheticSet:
         images: uint8 (N, C, S, S), memory-mapped where the set was loaded.
         manifest: N rows with the columns of an image set and `PROVENANCE_COLUMNS`.
         classes: names; `label` is an index into them.
-        card: what the set was made from: `generator_sha256`, `seed`, `per_class`, `latent`.
+        card: what the set was made from: `family`, `generator_sha256`, `seed`, `per_class`, `latent`.
         folder: where the set lies.
     """
 
@@ -63,6 +63,12 @@ class SyntheticSet:
     def labels(self) -> npt.NDArray[np.int64]:
         """Class index of every image: int64 (N,)."""
         return self.manifest["label"].to_numpy(dtype=np.int64)
+
+    @property
+    def family(self) -> str:
+        """What kind of model has made the images: `GAN`, `VAE` or `VAE-GAN`."""
+        # Sets from when there were GANs only do not say.
+        return str(self.card.get("family", "GAN"))
 
     @property
     def filtered(self) -> bool:

@@ -18,10 +18,16 @@ SEED = 7
 KEY = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))
 
 
-def synthetic_set(folder: Path, per_class: int = 2, channels: int = 1, reasons: tuple[str, ...] = ()) -> Path:
-    """Writes a set of random images of 8×8 pixels; `reasons` fill its column `filter`, from the first image on."""
+def synthetic_set(
+    folder: Path, per_class: int = 2, channels: int = 1, reasons: tuple[str, ...] = (), family: str | None = None
+) -> Path:
+    """Writes a set of random images of 8×8 pixels; `reasons` fill its column `filter`, from the first image on.
+
+    With no `family` its card is like those from when there were GANs only.
+    """
     rng = np.random.default_rng(0)
     card = {"generator_sha256": GENERATOR, "seed": SEED, "per_class": per_class, "latent": 4}
+    card |= {"family": family} if family else {}
     columns: dict[str, type] = {"generator_sha256": str, "seed": int, "class": str}
     if reasons:
         columns["filter"] = str

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import socket
 from collections.abc import Callable
 from pathlib import Path
@@ -105,6 +106,21 @@ def test_the_dataset_card_opens_with_what_hugging_face_reads(exported: Path):
         assert said in body
 
 
+@pytest.mark.parametrize(("family", "named"), [(None, "GAN"), ("GAN", "GAN"), ("VAE", "VAE"), ("VAE-GAN", "VAE-GAN")])
+def test_both_cards_name_the_kind_of_model_that_has_made_the_images_and_no_other(
+    family: str | None, named: str, tmp_path: Path
+):
+    folder = synthetic_set(tmp_path / "set", family=family)
+    export_images(folder, tmp_path / "out", lineage_record(folder), KEY)
+    card, croissant = ((tmp_path / "out" / name).read_text("utf-8") for name in ("README.md", "croissant.json"))
+    assert f"A {named} has made every one of them" in card
+    assert f"made by a {named} to look like" in croissant
+    assert json.loads(croissant)["keywords"] == ["synthetic", named, "image classification"]
+    for text in (card, croissant):
+        told = re.findall(r"\b(?:VAE-GAN|VAE|GAN)\b", text, re.IGNORECASE)
+        assert {word.upper() for word in told} == {named}
+
+
 def described(folder: Path, **changes: Any) -> ExportedSet:
     values: dict[str, Any] = {
         "model": "gtl-scans-generator/3",
@@ -115,6 +131,7 @@ def described(folder: Path, **changes: Any) -> ExportedSet:
         "left_out": 0,
         "size": 8,
         "channels": 3,
+        "family": "GAN",
         "generator_sha256": GENERATOR,
         "seed": 7,
         "key": "0" * 64,

@@ -56,9 +56,9 @@ def test_the_same_seed_gives_the_same_files_and_another_seed_other_images(gan: P
     assert not np.array_equal(other.images, made.images)
 
 
-@pytest.mark.parametrize(("architecture", "maker"), [("dcgan", "a GAN"), ("vae", "a VAE"), ("vae_gan", "a VAE-GAN")])
+@pytest.mark.parametrize(("architecture", "family"), [("dcgan", "GAN"), ("vae", "VAE"), ("vae_gan", "VAE-GAN")])
 def test_the_card_says_what_kind_of_generator_has_made_the_set(
-    architecture: str, maker: str, tiny_digits: Path, tmp_path
+    architecture: str, family: str, tiny_digits: Path, tmp_path
 ):
     from gtl_core.transfer.pretrain import pretrain_source
 
@@ -66,7 +66,8 @@ def test_the_card_says_what_kind_of_generator_has_made_the_set(
     config = GanConfig(architecture=architecture, width=4, latent=8, steps=2, batch=16)
     trained = pretrain_source(np.array(digits.images), digits.labels, CLASSES, config, 0, tmp_path / "gan", silent)
     made = synthesise(trained, 2, 0, tmp_path / "set")
-    assert read_json(made.folder / "card.json")["description"] == f"Synthetic images, made by {maker}"
+    assert read_json(made.folder / "card.json")["description"] == f"Synthetic images, made by a {family}"
+    assert made.family == family
 
 
 def test_progress_ends_with_the_last_image(gan: Path, tmp_path):
