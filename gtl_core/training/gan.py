@@ -8,7 +8,6 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-import torch
 from torch import nn
 
 from gtl_core.config import GanConfig
@@ -30,7 +29,7 @@ from gtl_core.training.health import spread_within_classes
 from gtl_core.training.loop import run_training
 from gtl_core.training.pair_trainer import PairTrainer
 from gtl_core.training.plan import Plan
-from gtl_core.training.runtime import device, to_unit_range
+from gtl_core.training.runtime import device
 from gtl_core.training.vae_gan_trainer import VaeGanTrainer
 from gtl_core.training.vae_trainer import VaeTrainer
 
@@ -142,20 +141,24 @@ def train_gan(
     )
 
 
-def _some(images: npt.NDArray[np.uint8], labels: npt.NDArray[np.int64]) -> tuple[torch.Tensor, torch.Tensor]:
-    """A few images of every class, in [-1, 1]: enough to tell how far they spread."""
+def _some(
+    images: npt.NDArray[np.uint8], labels: npt.NDArray[np.int64]
+) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64]]:
+    """A few images of every class, and their labels: enough to tell how far they spread."""
     rows = np.concatenate([np.flatnonzero(labels == label)[:_LOOKED_AT] for label in np.unique(labels)])
-    return to_unit_range(torch.from_numpy(images[rows])), torch.from_numpy(labels[rows])
+    return images[rows], labels[rows]
 
 
 def _check(start: GanCheckpoint, images: npt.NDArray[np.uint8], labels: npt.NDArray[np.int64]) -> None:
     """Refuses images and labels that do not fit the networks."""
     spec = start.spec
     if not len(images):
-        raise InputError("there are no images to train the GAN on")
+        raise InputError("there are no images to train the GAN on; give at least one of each class")
     if images.shape[1:] != (spec.channels, spec.size, spec.size):
         given = "×".join(map(str, images.shape[1:]))
-        raise InputError(f"the GAN draws {spec.channels}×{spec.size}×{spec.size} images and was given {given}")
+        raise InputError(
+            f"the GAN draws {spec.channels}×{spec.size}×{spec.size} images and was given {given}; resize them"
+        )
     if len(labels) != len(images) or labels.min() < 0 or labels.max() >= len(start.classes):
         raise InputError(f"labels must be one for each image, from 0 to {len(start.classes) - 1}")
 

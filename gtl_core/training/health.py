@@ -4,16 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
+import numpy.typing as npt
 import torch
 from torch import nn
 
 from gtl_core.training.checkpoint import CurveRow, GanCheckpoint
-from gtl_core.training.runtime import autocast
+from gtl_core.training.runtime import autocast, to_unit_range
 
+ROW_STEPS = 50
+"""Steps from one row of a training's curves to the next."""
 SURE_LOSS = 1e-3
 """A mean loss of the discriminator under which it has nothing left to learn."""
 SURE_ROWS = 4
-"""Rows of the curves, of 50 steps each, that it may stay there in a row."""
+"""Rows of the curves that it may stay there in a row."""
 SPREAD_FLOOR = 0.02
 """Share of the real images' spread within a class under which a class counts as one picture.
 
@@ -42,7 +46,7 @@ def trouble(curves: Sequence[CurveRow], *, has_spread: bool, is_game: bool = Tru
     # Where the generator waits, its loss is exactly 0, and a sure discriminator is what is wanted.
     sure = [row[1] < SURE_LOSS and row[2] != 0.0 for row in curves[-SURE_ROWS:]]
     if is_game and len(sure) == SURE_ROWS and all(sure):
-        return f"the discriminator's loss has been under {SURE_LOSS} for {SURE_ROWS * 50} steps"
+        return f"the discriminator's loss has been under {SURE_LOSS} for {SURE_ROWS * ROW_STEPS} steps"
     if has_spread and len(curves) >= COLLAPSED_ROWS and all(row[-1] < SPREAD_FLOOR for row in curves[-COLLAPSED_ROWS:]):
         return "the generator draws one picture a class"
     return None
@@ -62,19 +66,20 @@ def finite(checkpoint: GanCheckpoint) -> bool:
     return all(bool(tensor.isfinite().all()) for state in states for tensor in state.values())
 
 
-def spread_within_classes(images: torch.Tensor, labels: torch.Tensor) -> float:
+def spread_within_classes(images: npt.NDArray[np.uint8], labels: npt.NDArray[np.int64]) -> float:
     """Standard deviation of a pixel among the images of one class, mean over the pixels and the classes.
 
     A class of one image, or of copies of one, tells nothing and is left out.
 
     Args:
-        images: float (N, C, S, S).
+        images: uint8 (N, C, S, S).
         labels: int64 (N,).
 
     Returns:
-        The spread, or 0 where no class tells anything.
+        The spread of pixels in [-1, 1], or 0 where no class tells anything.
     """
-    chosen = (images[labels == label] for label in labels.unique())
+    # Class by class, because as float32 a whole source set can be too much.
+    chosen = (to_unit_range(torch.from_numpy(images[labels == label])) for label in np.unique(labels))
     spreads = [float(members.std(dim=0, correction=0).mean()) for members in chosen]
     telling = [spread for spread in spreads if spread > 0.0]
     return sum(telling) / len(telling) if telling else 0.0

@@ -14,6 +14,8 @@ from gtl_core.training.checkpoint import State
 from gtl_core.training.losses import lecam, neighbours, sameness, squared_gradients
 from gtl_core.training.runtime import to_unit_range
 
+_PAIRS = 1024
+
 
 @dataclass(frozen=True, eq=False)
 class Judged:
@@ -128,17 +130,33 @@ class Diversity(Penalty):
 
     def __init__(self, weight: float, images: npt.NDArray[np.uint8], labels: npt.NDArray[np.int64]) -> None:
         self._weight = weight
-        pixels = to_unit_range(torch.from_numpy(np.array(images)))
         first, second = neighbours(torch.from_numpy(labels))
         if not len(first):  # one image a class: any two images tell how far apart images can be
-            first, second = torch.arange(len(pixels)), torch.arange(len(pixels)).roll(1)
-        self._distance = float((pixels[first] - pixels[second]).abs().mean())
+            first, second = torch.arange(len(images)), torch.arange(len(images)).roll(1)
+        self._distance = _distance(images, first.numpy(), second.numpy())
 
     def of_generator(self, drawn: Drawn) -> torch.Tensor | None:
         """λ E[1 − min(|G(z₁) − G(z₂)| / d, 1)] over pairs of one class."""
         if self._distance == 0.0:
             return None
         return self._weight * sameness(drawn.images, drawn.labels, self._distance)
+
+
+def _distance(images: npt.NDArray[np.uint8], first: npt.NDArray[np.int64], second: npt.NDArray[np.int64]) -> float:
+    """Mean absolute difference of pixels in [-1, 1] over pairs of images.
+
+    Args:
+        images: uint8 (N, C, S, S).
+        first: int64 (P,), places of images.
+        second: int64 (P,), places of those that they are compared with.
+    """
+    # Some pairs at a time: of floating-point numbers there is one an image and pixel here, and not five.
+    differences = torch.empty((len(first), *images.shape[1:]))
+    for start in range(0, len(first), _PAIRS):
+        rows = slice(start, start + _PAIRS)
+        one, other = (to_unit_range(torch.from_numpy(images[places[rows]])) for places in (first, second))
+        torch.sub(one, other, out=differences[rows]).abs_()
+    return float(differences.mean())
 
 
 def penalties_of(

@@ -20,6 +20,8 @@ from gtl_core.training.gan_trainer import GanTrainer
 from gtl_core.training.health import drawn_spread, spread_within_classes, trouble
 from gtl_core.training.loop import run_training
 from gtl_core.training.plan import Plan
+from gtl_core.training.runtime import to_unit_range
+from tests.torch_memory import most_memory
 
 CLASSES = tuple("0123456789")
 SPEC = GanSpec("dcgan", size=16, channels=1, width=4, latent=8, classes=10)
@@ -193,9 +195,19 @@ def test_a_loss_that_is_no_number_is_trouble_at_once(bad):
 
 
 def test_spread_is_the_deviation_within_a_class_and_single_images_and_copies_do_not_count():
-    images = torch.tensor([0.0, 2.0, 5.0, 7.0, 7.0]).view(5, 1, 1, 1).expand(5, 1, 4, 4)
-    assert spread_within_classes(images, torch.tensor([0, 0, 1, 2, 2])) == pytest.approx(1.0)
-    assert spread_within_classes(images[2:], torch.tensor([1, 2, 2])) == 0.0
+    images = np.array([0, 51, 5, 7, 7], np.uint8).repeat(16).reshape(5, 1, 4, 4)
+    assert spread_within_classes(images, np.array([0, 0, 1, 2, 2])) == pytest.approx(25.5 / 127.5)
+    assert spread_within_classes(images[2:], np.array([1, 2, 2])) == 0.0
+
+
+def test_the_spread_of_a_big_set_takes_no_floating_point_copy_of_all_of_it(digits):
+    images, labels = digits[0].repeat(5, axis=0), digits[1].repeat(5)
+    pixels = to_unit_range(torch.from_numpy(images))
+    one_by_one = [float(pixels[labels == label].std(dim=0, correction=0).mean()) for label in range(10)]
+    with most_memory() as taken:
+        found = spread_within_classes(images, labels)
+    assert found == sum(one_by_one) / 10
+    assert taken() < 0.5 * pixels.nbytes
 
 
 def test_a_generator_that_does_not_listen_to_its_latent_has_no_spread_and_is_left_as_it_was():

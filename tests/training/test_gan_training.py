@@ -178,7 +178,7 @@ def test_a_file_that_is_no_checkpoint_is_refused_by_name(tmp_path, content):
 
 def test_images_that_do_not_fit_the_networks_are_refused_before_training(tmp_path, digits):
     images, labels = digits
-    with pytest.raises(InputError, match="1×16×16 images and was given 1×8×8"):
+    with pytest.raises(InputError, match="1×16×16 images and was given 1×8×8; resize them"):
         train(tmp_path, (images[:, :, :8, :8], labels))
     with pytest.raises(InputError, match="from 0 to 9"):
         train(tmp_path, (images, labels + 1))

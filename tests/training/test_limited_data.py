@@ -6,7 +6,10 @@ import torch
 
 from gtl_core.config import GanConfig
 from gtl_core.training.augmentation import IMAGES_TO_FULL, Augmentation
+from gtl_core.training.losses import neighbours, sameness
 from gtl_core.training.penalties import Diversity, Drawn, GradientPenalty, Judged, LeCam, penalties_of
+from gtl_core.training.runtime import to_unit_range
+from tests.torch_memory import most_memory
 
 
 def random():
@@ -97,6 +100,21 @@ def test_diversity_with_one_image_a_class_takes_the_distance_of_any_two():
     drawn[1] = 0.2
     penalty = Diversity(1.0, images, np.array([0, 1]))
     assert penalty.of_generator(Drawn(drawn, torch.tensor([1, 1]), drawn, drawn)).item() == pytest.approx(0.5)
+
+
+def test_the_distance_of_a_big_set_takes_memory_for_one_floating_point_copy_and_is_that_of_all_at_once():
+    rng = np.random.default_rng(0)
+    images, labels = rng.integers(0, 256, (6000, 1, 8, 8), dtype=np.uint8), rng.integers(0, 10, 6000)
+    pixels = to_unit_range(torch.from_numpy(images))
+    first, second = neighbours(torch.from_numpy(labels))
+    with most_memory() as taken:
+        penalty = Diversity(1.0, images, labels)
+    drawn = torch.zeros((2, 1, 8, 8))
+    drawn[1] = 0.1
+    asked = torch.tensor([0, 0])
+    expected = sameness(drawn, asked, float((pixels[first] - pixels[second]).abs().mean()))
+    assert penalty.of_generator(Drawn(drawn, asked, drawn, drawn)) == expected
+    assert taken() < 2 * pixels.nbytes
 
 
 def test_settings_of_nothing_ask_for_nothing():
