@@ -6,10 +6,11 @@ found again in `finished_stages.py`.
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from gtl_core.config import DaganConfig
 from gtl_core.data.directory_hash import Unchanged
@@ -20,6 +21,10 @@ from gtl_core.store import Stage, StageStore
 from pipelines.cells import FAILURE, synthesis_cell, transfer_cell
 from pipelines.finished_stages import FinishedStages
 from pipelines.stage_keys import gan_name, images_name
+
+if TYPE_CHECKING:
+    from gtl_core.data.draws import Draw
+    from gtl_core.evaluation.usefulness import Comparison
 
 _OF_SOURCE_ALONE = ("source_gan", "source_classifier", "source_dagan")
 
@@ -147,17 +152,7 @@ class Chain(FinishedStages):
             if len(failures) < len(self.experiment.transfer.strategies):
                 pilots.synthetic_images()
                 synthetic = pilots.synthetic_folders()
-            judge_pilots(
-                self.experiment,
-                source=self.homes.data / self.experiment.source.dataset,
-                target=self.homes.data / self.experiment.target.dataset,
-                draws=self.load_draws(),
-                source_classifier=self.require("source_classifier").path / "classifier.safetensors",
-                synthetic=synthetic,
-                failures=failures,
-                folder=folder,
-                on_progress=self.on_progress,
-            )
+            judge_pilots(self._comparison(self.load_draws(), synthetic), failures, folder, self.on_progress)
 
         return self._build("pilot", self.pilot_key, make)
 
@@ -273,18 +268,23 @@ class Chain(FinishedStages):
             from gtl_core.evaluation.usefulness import measure_usefulness
 
             draws = self.load_draws()
-            measure_usefulness(
-                self.experiment,
-                source=self.homes.data / self.experiment.source.dataset,
-                target=self.homes.data / self.experiment.target.dataset,
-                draws=[draws[index] for index in self.only or range(len(draws))],
-                source_classifier=self.require("source_classifier").path / "classifier.safetensors",
-                synthetic=self.synthetic_folders(),
-                folder=folder,
-                on_progress=self.on_progress,
-            )
+            chosen = [draws[index] for index in self.only or range(len(draws))]
+            measure_usefulness(self._comparison(chosen, self.synthetic_folders()), folder, self.on_progress)
 
         return self._build("usefulness", self.usefulness_key, make)
+
+    def _comparison(self, draws: Sequence[Draw], synthetic: Mapping[str, Sequence[Path]]) -> Comparison:
+        """The synthetic images of each strategy, those of one set a draw, and all that they are compared by."""
+        from gtl_core.evaluation.usefulness import Comparison
+
+        return Comparison(
+            self.experiment,
+            source=self.homes.data / self.experiment.source.dataset,
+            target=self.homes.data / self.experiment.target.dataset,
+            draws=draws,
+            source_classifier=self.require("source_classifier").path / "classifier.safetensors",
+            synthetic=synthetic,
+        )
 
     def evaluation(self) -> Stage:
         """Trains every arm on every draw, opens the test part once, and gives the verdict."""

@@ -9,13 +9,13 @@ from typing import get_args
 
 import numpy as np
 
-from gtl_core.config import Experiment, Metric
+from gtl_core.config import Metric
 from gtl_core.data.draws import Draw
 from gtl_core.data.image_set import ImageSet, fitted
 from gtl_core.evaluation.cells import CellResult
 from gtl_core.evaluation.judging import Judge
 from gtl_core.evaluation.statistics import Estimate, two_level_bootstrap
-from gtl_core.evaluation.usefulness import train_with_and_without
+from gtl_core.evaluation.usefulness import Comparison, train_with_and_without
 from gtl_core.files import write_json
 from gtl_core.progress import OnProgress, silent
 from gtl_core.training.classifier import load_classifier, predict
@@ -46,15 +46,7 @@ class PilotOutcome:
 
 
 def judge_pilots(
-    experiment: Experiment,
-    source: Path,
-    target: Path,
-    draws: Sequence[Draw],
-    source_classifier: Path,
-    synthetic: Mapping[str, Sequence[Path]],
-    failures: Mapping[str, str],
-    folder: Path,
-    on_progress: OnProgress = silent,
+    comparison: Comparison, failures: Mapping[str, str], folder: Path, on_progress: OnProgress = silent
 ) -> None:
     """Compares, on every draw's validation part, one classifier with the images of a short transfer and one without.
 
@@ -62,39 +54,25 @@ def judge_pilots(
     looked at.
 
     Args:
-        experiment: the experiment.
-        source: folder of the source image set.
-        target: folder of the target image set.
-        draws: few-shot draws of the target.
-        source_classifier: weight file of the source classifier.
-        synthetic: for each strategy whose short transfer worked the folders of its synthetic sets, one a draw.
+        comparison: what is compared, with the images of each strategy whose short transfer worked.
         failures: the strategies whose short transfer went wrong, with the reason; they go on unjudged.
         folder: where the classifiers and the record are put; finished ones are used again.
         on_progress: told how many classifiers are trained.
     """
+    experiment, draws = comparison.experiment, comparison.draws
     judge, size = Judge.of(experiment), experiment.image.size
-    trained = train_with_and_without(
-        experiment,
-        source,
-        target,
-        draws,
-        source_classifier,
-        synthetic,
-        folder,
-        on_progress,
-        task="classifiers of the pilot",
-    )
+    trained = train_with_and_without(comparison, folder, on_progress, "classifiers of the pilot")
     by_arm = [trained.without, *trained.with_images.values()]
     classes, seen = None, [np.array([[cell.validation[0]] for cell in of_arm]) for of_arm in by_arm]
     if judge.labelled:
         # Every validation part holds as many images of each class as any other, so balanced accuracy is accuracy.
-        images = ImageSet.load(target)
+        images = ImageSet.load(comparison.target)
         rows = [_by_class(images, draw) for draw in draws]
         classes, seen = images.labels[rows[0]], [_hits(of_arm, images, rows, size) for of_arm in by_arm]
     resamples, seed = experiment.evaluation.bootstrap, experiment.seed
     values = {
         label: compared(found, seen[0], classes, resamples=resamples, seed=seed)
-        for label, found in zip(synthetic, seen[1:], strict=True)
+        for label, found in zip(trained.with_images, seen[1:], strict=True)
     }
     outcomes = stopped(values, judge.measure)
     write_json(

@@ -13,10 +13,31 @@ from gtl_core.evaluation.arms import gan_arms, plain_arms
 from gtl_core.evaluation.cells import CellResult, CellSeed, Materials, source_images, train_cell
 from gtl_core.evaluation.judging import Judge
 from gtl_core.files import write_json
-from gtl_core.progress import OnProgress, silent
+from gtl_core.progress import OnProgress
 from gtl_core.training.parallel import run_cells
 
 USEFULNESS = "usefulness.json"
+
+
+@dataclass(frozen=True, eq=False)
+class Comparison:
+    """Synthetic images that are to be compared with none, and all else that the classifiers learn from.
+
+    Attributes:
+        experiment: the experiment.
+        source: folder of the source image set.
+        target: folder of the target image set.
+        draws: few-shot draws of the target.
+        source_classifier: weight file of the source classifier.
+        synthetic: for each strategy the folders of its synthetic sets, one a draw.
+    """
+
+    experiment: Experiment
+    source: Path
+    target: Path
+    draws: Sequence[Draw]
+    source_classifier: Path
+    synthetic: Mapping[str, Sequence[Path]]
 
 
 @dataclass(frozen=True)
@@ -34,33 +55,19 @@ class Trained:
     with_images: dict[str, list[CellResult]]
 
 
-def train_with_and_without(
-    experiment: Experiment,
-    source: Path,
-    target: Path,
-    draws: Sequence[Draw],
-    source_classifier: Path,
-    synthetic: Mapping[str, Sequence[Path]],
-    folder: Path,
-    on_progress: OnProgress = silent,
-    task: str = "classifiers",
-) -> Trained:
+def train_with_and_without(comparison: Comparison, folder: Path, on_progress: OnProgress, task: str) -> Trained:
     """Trains, on every draw, one classifier without synthetic images and one with those of each strategy.
 
     All are trained by the first trial of an arm: `source_finetuned`, or `self_trained` where no target image is
     labelled. The test part is not looked at.
 
     Args:
-        experiment: the experiment.
-        source: folder of the source image set.
-        target: folder of the target image set.
-        draws: few-shot draws of the target.
-        source_classifier: weight file of the source classifier.
-        synthetic: for each strategy the folders of its synthetic sets, one a draw.
+        comparison: what is compared.
         folder: where the classifiers are put, in `cells/`; finished ones are used again.
         on_progress: told how many classifiers are trained.
         task: name of the work in the progress.
     """
+    experiment, draws, synthetic = comparison.experiment, comparison.draws, comparison.synthetic
     judge = Judge.of(experiment)
     base: ArmName = "source_finetuned" if judge.labelled else "self_trained"
     plain = plain_arms([base], len(draws), 1, labelled=judge.labelled)
@@ -69,11 +76,11 @@ def train_with_and_without(
     size = experiment.image.size
     with tempfile.TemporaryDirectory(prefix="gtl-source-") as temporary:
         materials = Materials(
-            target=target,
+            target=comparison.target,
             size=size,
-            source_classifier=source_classifier,
-            source_images=source_images(source, size, Path(temporary)),
-            source=source,
+            source_classifier=comparison.source_classifier,
+            source_images=source_images(comparison.source, size, Path(temporary)),
+            source=comparison.source,
             copies_per_class=experiment.synthesis.per_class,
         )
         cells = [
@@ -94,30 +101,18 @@ def train_with_and_without(
     return Trained(base, by_arm[0], dict(zip(synthetic, by_arm[1:], strict=True)))
 
 
-def measure_usefulness(
-    experiment: Experiment,
-    source: Path,
-    target: Path,
-    draws: Sequence[Draw],
-    source_classifier: Path,
-    synthetic: Mapping[str, Sequence[Path]],
-    folder: Path,
-    on_progress: OnProgress = silent,
-) -> None:
+def measure_usefulness(comparison: Comparison, folder: Path, on_progress: OnProgress) -> None:
     """Writes `usefulness.json`: the base, what is measured, and its value on each draw, without and with images.
 
-    Args: as `train_with_and_without`.
+    The arguments are those of `train_with_and_without`.
     """
-    trained = train_with_and_without(
-        experiment, source, target, draws, source_classifier, synthetic, folder, on_progress
-    )
-    judge = Judge.of(experiment)
+    trained = train_with_and_without(comparison, folder, on_progress, "classifiers")
     write_json(
         folder / USEFULNESS,
         {
             "base": trained.base,
-            "measure": judge.measure,
-            "validation_images": [len(draw.validation) for draw in draws],
+            "measure": Judge.of(comparison.experiment).measure,
+            "validation_images": [len(draw.validation) for draw in comparison.draws],
             "without": [cell.validation[0] for cell in trained.without],
             "with": {label: [cell.validation[0] for cell in cells] for label, cells in trained.with_images.items()},
         },

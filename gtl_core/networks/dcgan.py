@@ -6,6 +6,7 @@ library it imports PyTorch alone.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from itertools import pairwise
 
 import torch
@@ -30,6 +31,20 @@ def halvings(size: int) -> int:
         size //= 2
         count += 1
     return count
+
+
+def down_blocks(block: Callable[..., nn.Module], *, size: int, channels: int, width: int) -> nn.ModuleList:
+    """Blocks from an image to its smallest maps: one for each halving, and a last one of `WIDEST` times the width.
+
+    Args:
+        block: makes one of incoming and outgoing channels, kernel and stride.
+        size: height and width of the images.
+        channels: of the images.
+        width: channels of the largest maps.
+    """
+    features = [channels, *(width * min(2**depth, WIDEST) for depth in range(halvings(size)))]
+    halving = [block(incoming, outgoing, kernel=4, stride=2) for incoming, outgoing in pairwise(features)]
+    return nn.ModuleList([*halving, block(features[-1], width * WIDEST, kernel=3, stride=1)])
 
 
 class ConditionalNorm(nn.Module):
@@ -229,13 +244,8 @@ class Discriminator(nn.Module):
             text: numbers in the embedding of a class's description; 0 where each class learns rows of its own.
         """
         super().__init__()
-        features = [channels, *(width * min(2**depth, WIDEST) for depth in range(halvings(size)))]
-        self.blocks = nn.ModuleList(
-            Down(incoming, outgoing, kernel=4, stride=2) for incoming, outgoing in pairwise(features)
-        )
-        deepest = width * WIDEST
-        self.blocks.append(Down(features[-1], deepest, kernel=3, stride=1))
-        self.head = Head(deepest, classes, text)
+        self.blocks = down_blocks(Down, size=size, channels=channels, width=width)
+        self.head = Head(width * WIDEST, classes, text)
 
     def forward(self, images: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
         """Logits (B,) of images (B, C, S, S) in [-1, 1] and labels int64 (B,)."""

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from itertools import pairwise
-
 import torch
 from torch import nn
 
-from gtl_core.networks.dcgan import WIDEST, Down, SpectralNorm, halvings
+from gtl_core.networks.dcgan import WIDEST, Down, SpectralNorm, down_blocks
 
 
 class Head(nn.Module):
@@ -48,13 +46,8 @@ class Discriminator(nn.Module):
             bank: unused.
         """
         super().__init__()
-        features = [2 * channels, *(width * min(2**depth, WIDEST) for depth in range(halvings(size)))]
-        self.blocks = nn.ModuleList(
-            Down(incoming, outgoing, kernel=4, stride=2) for incoming, outgoing in pairwise(features)
-        )
-        deepest = width * WIDEST
-        self.blocks.append(Down(features[-1], deepest, kernel=3, stride=1))
-        self.head = Head(deepest)
+        self.blocks = down_blocks(Down, size=size, channels=2 * channels, width=width)
+        self.head = Head(width * WIDEST)
 
     def forward(self, pairs: torch.Tensor, labels: torch.Tensor | None = None) -> torch.Tensor:
         """Logits (B,) of pairs (B, 2C, S, S) in [-1, 1]; labels are not looked at."""

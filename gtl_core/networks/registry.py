@@ -110,6 +110,11 @@ def blocks(network: nn.Module) -> list[nn.Module]:
     return list(cast(nn.ModuleList, network.blocks))
 
 
+def beside_blocks(network: nn.Module) -> list[nn.Module]:
+    """What a generator or discriminator has beside its blocks, such as its head."""
+    return [child for name, child in network.named_children() if name != "blocks"]
+
+
 def features_of(discriminator: nn.Module, images: torch.Tensor) -> torch.Tensor:
     """Features float (B, F) of images (B, C, S, S), which `logits_of` goes on from."""
     return cast("Callable[[torch.Tensor], torch.Tensor]", discriminator.features)(images)

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from itertools import pairwise
-
 import torch
 import torch.nn.functional as F
 from torch import nn
 
 from gtl_core.networks.conditions import class_rows, condition
-from gtl_core.networks.dcgan import EMBEDDING_DEVIATION, SLOPE, WIDEST, halvings
+from gtl_core.networks.dcgan import EMBEDDING_DEVIATION, SLOPE, WIDEST, down_blocks, halvings
 
 
 class Down(nn.Module):
@@ -64,13 +62,8 @@ class Encoder(nn.Module):
             text: numbers in the embedding of a class's description; 0 where each class learns rows of its own.
         """
         super().__init__()
-        features = [channels, *(width * min(2**depth, WIDEST) for depth in range(halvings(size)))]
-        self.blocks = nn.ModuleList(
-            Down(incoming, outgoing, kernel=4, stride=2) for incoming, outgoing in pairwise(features)
-        )
-        deepest = width * WIDEST
-        self.blocks.append(Down(features[-1], deepest, kernel=3, stride=1))
-        self.head = Head(deepest * (size >> halvings(size)) ** 2, latent, classes, text)
+        self.blocks = down_blocks(Down, size=size, channels=channels, width=width)
+        self.head = Head(width * WIDEST * (size >> halvings(size)) ** 2, latent, classes, text)
 
     def forward(self, images: torch.Tensor, labels: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Means and logarithms of the variances (B, Z) of images (B, C, S, S) in [-1, 1] and labels int64 (B,)."""

@@ -17,6 +17,7 @@ from gtl_core.data.draws import Draw, make_draws
 from gtl_core.data.image_set import ImageSet, ImageSetWriter
 from gtl_core.evaluation.pilot import compared, judge_pilots, note, stopped
 from gtl_core.evaluation.statistics import Estimate
+from gtl_core.evaluation.usefulness import Comparison
 from gtl_core.training.classifier import train_source_classifier
 
 DRAWS = 3
@@ -142,16 +143,8 @@ class Pilots:
 
     def judged(self, target: Path, name: str) -> Any:
         with joblib.parallel_config(backend="sequential"):
-            judge_pilots(
-                self.experiment,
-                self.source,
-                target,
-                self.draws,
-                self.classifier,
-                self.synthetic,
-                {"wild": "it diverged"},
-                self.folder / name,
-            )
+            comparison = Comparison(self.experiment, self.source, target, self.draws, self.classifier, self.synthetic)
+            judge_pilots(comparison, {"wild": "it diverged"}, self.folder / name)
         return json.loads((self.folder / name / "pilot.json").read_text())
 
 
