@@ -6,8 +6,9 @@ from collections.abc import Sequence
 
 import torch
 
+from gtl_core.config import Augmentation as Policy
 from gtl_core.training.checkpoint import State
-from gtl_core.training.diff_augment import Policy, diff_augment
+from gtl_core.training.diff_augment import diff_augment
 
 TARGET = 0.6
 """Mean sign of the real images' logits that ADA steers to; the more it exceeds this, the more D overfits."""

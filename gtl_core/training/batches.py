@@ -76,6 +76,29 @@ class Batches:
         return self._images[rows], self._labels[rows], self._forbidden
 
 
+class UnlabelledBatches:
+    """The unlabelled images of every step, drawn beforehand, each as likely as any other."""
+
+    def __init__(
+        self, images: np.ndarray, *, batch: int, steps: int, rng: np.random.Generator, place: torch.device
+    ) -> None:
+        """Draws the indices.
+
+        Args:
+            images: uint8 (N, C, S, S).
+            batch: images in a batch.
+            steps: number of batches.
+            rng: source of the draws.
+            place: the training device.
+        """
+        self._indices = torch.from_numpy(rng.integers(len(images), size=(steps, batch))).to(place)
+        self._images = torch.from_numpy(np.array(images)).to(place)
+
+    def at(self, step: int) -> torch.Tensor:
+        """Images uint8 (B, C, S, S)."""
+        return self._images[self._indices[step]]
+
+
 def shared_out(batch: int, weights: Sequence[float]) -> list[int]:
     """Shares out a batch by weight in whole images, to the largest remainders, at least one for each.
 

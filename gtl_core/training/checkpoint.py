@@ -58,7 +58,8 @@ class GanCheckpoint:
         recipe: hash of what the training is made from, so that another training is never taken up by mistake.
         curves: rows (step, means of the trainer's losses) recorded so far.
         generator: state of the generator in training.
-        discriminator: state of the discriminator, or of a VAE's encoder, which stands in its place.
+        discriminator: state of the discriminator, or of a VAE's encoder, which stands in its place; empty where a
+            companion tells real images from generated ones.
         ema: state of the averaged generator; in a finished training with batch norm statistics that fit it.
         generator_optimiser: Adam's moments, by parameter name; empty before the first step.
         discriminator_optimiser: the same for the discriminator.

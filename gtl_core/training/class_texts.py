@@ -22,7 +22,7 @@ class ClassTexts:
 
     Attributes:
         texts: in the order of the labels.
-        learned: the descriptions of the first classes that the GAN had, those of its source; at first `texts`.
+        learned: the descriptions of the first classes that the GAN had, its source's; none where these are `texts`.
     """
 
     texts: tuple[str, ...]

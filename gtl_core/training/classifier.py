@@ -23,7 +23,7 @@ from gtl_core.networks.backbones import build_classifier
 from gtl_core.networks.classifier import Classifier
 from gtl_core.progress import OnProgress, silent
 from gtl_core.training.augment import augment
-from gtl_core.training.batches import Batches, Pool
+from gtl_core.training.batches import Batches, Pool, UnlabelledBatches
 from gtl_core.training.feature_adaptation import Reversal, Reversing
 from gtl_core.training.fitting import fit
 from gtl_core.training.information import mutual_information
@@ -147,7 +147,11 @@ def train_classifier(
         Batches, batch=config.batch, steps=steps, classes=start.head.out_features, rng=rng, place=place
     )
     batches = draw(pools)
-    informing = _Informing(unlabelled, steps, config.batch, start.head.out_features, rng, place) if unlabelled else None
+    informing = (
+        UnlabelledBatches(unlabelled.images, batch=config.batch, steps=steps, rng=rng, place=place)
+        if unlabelled and unlabelled.information
+        else None
+    )
     rounds = {round(share * steps) for share in unlabelled.rounds} if unlabelled else set()
     reversal = (
         Reversal(reversing, steps, config.batch, start.head.in_features, seed, place)
@@ -168,8 +172,10 @@ def train_classifier(
             features = model.trunk(inputs.contiguous(memory_format=torch.channels_last))
             logits = model.head(features)
         loss = functional.cross_entropy(logits[: len(labels)].float() + forbidden, labels)
-        if informing:
-            loss = loss - informing.gain(logits[len(labels) : len(labels) + len(beside[0])])
+        if unlabelled and informing:
+            free = logits[len(labels) : len(labels) + len(beside[0])]
+            allowed = free if unlabelled.columns is None else free[:, list(unlabelled.columns)]
+            loss = loss - unlabelled.information * mutual_information(allowed)
         if reversal:
             of_source = features[: len(labels)][batches.from_source]
             loss = loss + reversal.loss(of_source, features[-len(beside[-1]) :], step)
@@ -187,34 +193,6 @@ def train_classifier(
         on_progress=on_progress,
         task=task,
     )
-
-
-class _Informing:
-    """The unlabelled images of every step whose mutual information is raised; none where its weight is 0."""
-
-    def __init__(
-        self,
-        unlabelled: Unlabelled,
-        steps: int,
-        batch: int,
-        classes: int,
-        rng: np.random.Generator,
-        place: torch.device,
-    ) -> None:
-        self._weight = unlabelled.information
-        count = batch if self._weight else 0
-        rows = rng.integers(len(unlabelled.images), size=(steps, count))
-        self._rows = torch.from_numpy(rows).to(place)
-        self._images = torch.from_numpy(unlabelled.images).to(place)
-        self._columns = list(range(classes) if unlabelled.columns is None else unlabelled.columns)
-
-    def at(self, step: int) -> torch.Tensor:
-        """Images uint8 (B, C, S, S)."""
-        return self._images[self._rows[step]]
-
-    def gain(self, logits: torch.Tensor) -> torch.Tensor | float:
-        """What the loss falls by for the logits (B, K) of these images."""
-        return self._weight * mutual_information(logits[:, self._columns]) if len(logits) else 0.0
 
 
 def _confident(model: Classifier, unlabelled: Unlabelled) -> list[Pool]:

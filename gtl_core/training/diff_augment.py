@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Literal
 
 import torch
 
-Policy = Literal["colour", "translation", "cutout"]
+from gtl_core.config import Augmentation as Policy
 
 TRANSLATION = 1 / 8
 """Largest shift along each axis, as a share of the image."""

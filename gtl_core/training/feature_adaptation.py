@@ -17,9 +17,10 @@ from gtl_core.config import ClassifierConfig
 from gtl_core.networks.classifier import Classifier
 from gtl_core.progress import OnProgress, silent
 from gtl_core.training.augment import augment
-from gtl_core.training.batches import Batches, Pool
+from gtl_core.training.batches import Batches, Pool, UnlabelledBatches
 from gtl_core.training.fitting import fit
 from gtl_core.training.losses import non_saturating_discriminator, non_saturating_generator
+from gtl_core.training.optimisers import adam
 from gtl_core.training.runtime import autocast, device, keep_memory, placed, to_unit_range
 
 HIDDEN = 256
@@ -120,11 +121,12 @@ class Reversal:
         """
         self._weight, self._steps = reversing.weight, steps
         self.discriminator = DomainDiscriminator(features, seed).to(place)
-        self._draws = _Draws(reversing.images, steps, batch, np.random.default_rng([seed, 2]), place)
+        rng = np.random.default_rng([seed, 2])
+        self._target = UnlabelledBatches(reversing.images, batch=batch, steps=steps, rng=rng, place=place)
 
     def at(self, step: int) -> torch.Tensor:
         """Target images uint8 (B, C, S, S)."""
-        return self._draws.at(step)
+        return self._target.at(step)
 
     def loss(self, source: torch.Tensor, target: torch.Tensor, step: int) -> torch.Tensor:
         """How badly the domains are told apart, from features (B, F) of either; its gradient to them is reversed."""
@@ -175,11 +177,11 @@ def adapt_encoder(
     model = placed(copy.deepcopy(start), place).train()
     average = copy.deepcopy(model).eval()
     discriminator = DomainDiscriminator(start.head.in_features, seed).to(place)
-    critic = torch.optim.Adam(discriminator.parameters(), lr=_DISCRIMINATOR_RATE, betas=_BETAS, fused=True)
+    discriminator_adam = adam(discriminator, _DISCRIMINATOR_RATE, _BETAS, {})
     rng, generator = np.random.default_rng([seed, 2]), torch.Generator().manual_seed(seed)
-    ours, theirs = (_Draws(images, steps, config.batch, rng, place) for images in (source, target))
-    classes = start.head.out_features
-    batches = Batches(pools, batch=config.batch, steps=steps, classes=classes, rng=rng, place=place) if pools else None
+    shape = {"batch": config.batch, "steps": steps}
+    ours, theirs = (UnlabelledBatches(images, **shape, rng=rng, place=place) for images in (source, target))
+    batches = Batches(pools, **shape, classes=start.head.out_features, rng=rng, place=place) if pools else None
 
     def shown(images: torch.Tensor) -> torch.Tensor:
         inputs = to_unit_range(images)
@@ -195,9 +197,9 @@ def adapt_encoder(
             real, features = fixed.trunk(of_source).float(), model.trunk(of_target)
             logits = model.head(features[config.batch :])
         adapted = features[: config.batch].float()
-        critic.zero_grad()
+        discriminator_adam.zero_grad()
         non_saturating_discriminator(discriminator(real), discriminator(adapted.detach())).backward()
-        critic.step()
+        discriminator_adam.step()
         discriminator.requires_grad_(False)
         loss = non_saturating_generator(discriminator(adapted))
         discriminator.requires_grad_(True)
@@ -218,17 +220,3 @@ def adapt_encoder(
         on_progress=on_progress,
         task="classifier",
     )
-
-
-class _Draws:
-    """The unlabelled images of every step, drawn beforehand, each as likely as any other."""
-
-    def __init__(
-        self, images: np.ndarray, steps: int, batch: int, rng: np.random.Generator, place: torch.device
-    ) -> None:
-        self._rows = torch.from_numpy(rng.integers(len(images), size=(steps, batch))).to(place)
-        self._images = torch.from_numpy(np.array(images)).to(place)
-
-    def at(self, step: int) -> torch.Tensor:
-        """Images uint8 (B, C, S, S)."""
-        return self._images[self._rows[step]]

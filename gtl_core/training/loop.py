@@ -20,7 +20,7 @@ from gtl_core.errors import Diverged, InputError
 from gtl_core.files import write_text
 from gtl_core.progress import OnProgress, Progress
 from gtl_core.training.checkpoint import CurveRow, GanCheckpoint
-from gtl_core.training.health import drawn_spread, finite, suspicious, trouble
+from gtl_core.training.health import ROW_STEPS, drawn_spread, finite, suspicious, trouble
 from gtl_core.training.interrupts import deferred_interrupts
 from gtl_core.training.runtime import autocast, device, keep_memory, to_uint8
 
@@ -32,7 +32,6 @@ CURVES = "curves.csv"
 SAMPLES = "samples.png"
 MILESTONES = "milestones"
 
-_CURVE_STEPS = 50
 _MILESTONE_SHARES = (0.0, 0.25, 0.5, 0.75)
 _SLOWER = 1.0 / 3.0
 _REPORT_SECONDS = 0.5
@@ -142,7 +141,7 @@ def run_training(
         while trainer.step < steps:
             trainer.advance()
             seen = None
-            if trainer.step % _CURVE_STEPS == 0 or trainer.step == steps:
+            if trainer.step % ROW_STEPS == 0 or trainer.step == steps:
                 curves.append((trainer.step, *trainer.take_losses(), *_spread(trainer, start, real_spread, seed)))
                 seen = trouble(curves, **looks)
                 if seen is None and not finite(trainer.snapshot(())):

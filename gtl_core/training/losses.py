@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
 
 import torch
 import torch.nn.functional as F
 
-LossName = Literal["hinge", "non_saturating", "relativistic"]
+from gtl_core.config import AdversarialLossName
 
 
 @dataclass(frozen=True)
@@ -51,7 +50,7 @@ def relativistic(better: torch.Tensor, worse: torch.Tensor) -> torch.Tensor:
     return F.softplus(worse - better).mean()
 
 
-LOSSES: dict[LossName, AdversarialLoss] = {
+LOSSES: dict[AdversarialLossName, AdversarialLoss] = {
     "hinge": AdversarialLoss(hinge_discriminator, hinge_generator),
     "non_saturating": AdversarialLoss(non_saturating_discriminator, non_saturating_generator),
     "relativistic": AdversarialLoss(relativistic, None),

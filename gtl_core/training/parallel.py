@@ -38,17 +38,16 @@ def run_cells(
     on_progress: OnProgress,
     *,
     task: str,
-    threads: int = 1,
 ) -> list[Result]:
     """Calls `function(**cell, on_progress=...)` for every cell and gives the results in the cells' order.
+
+    Each computes with one torch thread, whatever the number of workers, so that results do not depend on that.
 
     Args:
         function: a module-level function; it runs in another process unless there is one worker only.
         cells: keyword arguments of each call: paths, numbers and configuration rather than arrays.
         on_progress: called in this process with the overall progress, counted in cells, fractions included.
         task: the name shown for the whole.
-        threads: torch threads of each worker, the same whatever the number of workers, so that results do not
-            depend on it.
 
     Raises:
         Exception: whatever a cell raised; cells that have not begun are not started.
@@ -64,7 +63,7 @@ def run_cells(
         watcher.start()
         try:
             results: list[Result] = joblib.Parallel(n_jobs=workers, pre_dispatch=workers, batch_size=1)(
-                joblib.delayed(_run_cell)(function, dict(cell), Path(folder) / f"{index}.json", threads, os.getpid())
+                joblib.delayed(_run_cell)(function, dict(cell), Path(folder) / f"{index}.json", os.getpid())
                 for index, cell in enumerate(cells)
             )
         finally:
@@ -74,8 +73,8 @@ def run_cells(
     return results
 
 
-def _run_cell(function: Callable[..., Result], cell: dict[str, Any], report: Path, threads: int, owner: int) -> Result:
-    """Runs one cell in a worker with a fixed number of torch threads, and reports into a file.
+def _run_cell(function: Callable[..., Result], cell: dict[str, Any], report: Path, owner: int) -> Result:
+    """Runs one cell in a worker with one torch thread, and reports into a file.
 
     A worker whose owner was killed ends at its next report, instead of training on for nobody.
     """
@@ -84,7 +83,7 @@ def _run_cell(function: Callable[..., Result], cell: dict[str, Any], report: Pat
     has_owner = os.getppid() == owner
 
     before = torch.get_num_threads()
-    torch.set_num_threads(threads)
+    torch.set_num_threads(1)
     last = 0.0
 
     def on_progress(progress: Progress) -> None:

@@ -34,5 +34,5 @@ class Phase:
 
 
 def phase_at(phases: Sequence[Phase], step: int) -> Phase:
-    """The phase that a step belongs to."""
-    return max((phase for phase in phases if phase.start <= step), key=lambda phase: phase.start)
+    """The phase that a step belongs to: the last one that has begun, so that of two at one step the first is empty."""
+    return [phase for phase in phases if phase.start <= step][-1]

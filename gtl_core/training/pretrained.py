@@ -88,7 +88,8 @@ def load_checkpoint(folder: Path, *, size: int, channels: int, classes: int) -> 
     network |= {name: 0.0 for name in _DROPOUTS if name in network}
     if network.get("num_channels", _COLOURS) not in {_COLOURS, channels}:
         raise InputError(
-            f"{folder}: takes images of {network['num_channels']} channels, and image.channels is {channels}"
+            f"{folder}: takes images of {network['num_channels']} channels, and image.channels is {channels}; "
+            "change image.channels, or take another backbone"
         )
     options = {"size": size, "channels": channels, "classes": classes, "checkpoint": network, "sha256": sha256}
     try:
@@ -100,7 +101,10 @@ def load_checkpoint(folder: Path, *, size: int, channels: int, classes: int) -> 
         raise
     except Exception as error:  # whatever the library raises where configuration, weights and images disagree
         reason = " ".join(str(error).split())[:300]
-        raise InputError(f"{folder} does not work as a backbone: {type(error).__name__}: {reason}") from error
+        raise InputError(
+            f"{folder} does not work as a backbone: {type(error).__name__}: {reason}; take another checkpoint, or save "
+            "this one anew with save_pretrained"
+        ) from error
     return model
 
 
@@ -121,16 +125,21 @@ def _check_files(folder: Path) -> None:
         raise InputError(f"{folder}: there is no {WEIGHTS}.{said} Save the model with save_pretrained, in one file")
     for name, most in ((CONFIG, _MOST_JSON_BYTES), (PREPROCESSOR, _MOST_JSON_BYTES), (WEIGHTS, _MOST_WEIGHT_BYTES)):
         if (folder / name).is_file() and (folder / name).stat().st_size > most:
-            raise InputError(f"{folder / name} is bigger than {most:,} bytes, so it is not read")
+            raise InputError(
+                f"{folder / name} is bigger than {most:,} bytes, so it is not read; take a smaller checkpoint"
+            )
 
 
 def _json(path: Path) -> dict[str, Any]:
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except (ValueError, RecursionError) as error:
-        raise InputError(f"{path} is not JSON: {' '.join(str(error).split())[:200]}") from error
+        reason = " ".join(str(error).split())[:200]
+        raise InputError(f"{path} is not JSON: {reason}; save the model anew with save_pretrained") from error
     if not isinstance(content, dict):
-        raise InputError(f"{path}: expected keys and values, found {type(content).__name__}")
+        raise InputError(
+            f"{path}: expected keys and values, found {type(content).__name__}; save it anew with save_pretrained"
+        )
     return content
 
 

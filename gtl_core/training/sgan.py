@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import cast
 
 import torch
 from torch import nn
@@ -14,14 +12,11 @@ from torch.nn import functional
 
 from gtl_core.config import GanConfig, SganConfig
 from gtl_core.networks.classifier import Classifier
-from gtl_core.networks.registry import build_generator
 from gtl_core.training.augment import augment
-from gtl_core.training.checkpoint import CurveRow, GanCheckpoint, State, part_of
-from gtl_core.training.ema import copy_statistics, fit_statistics, update_average
-from gtl_core.training.fitting import one_cycle
+from gtl_core.training.checkpoint import GanCheckpoint
+from gtl_core.training.companion_trainer import CLASSIFIER, CompanionTrainer
 from gtl_core.training.losses import non_saturating_discriminator
-from gtl_core.training.optimisers import adam, moments_of
-from gtl_core.training.runtime import autocast, device, placed
+from gtl_core.training.runtime import autocast
 from gtl_core.training.sampler import BalancedSampler
 
 _BETAS = (0.5, 0.99)
@@ -94,19 +89,13 @@ class SganImages:
     unlabelled: BalancedSampler
 
 
-class SganTrainer:
+class SganTrainer(CompanionTrainer):
     """Generator and K+1-class classifier of one training (Salimans et al. 2016; Odena 2016, arXiv 1606.01583).
 
     The classifier minimises the cross-entropy of labelled images among the K classes, and that of telling unlabelled
     images from generated ones by Z / (Z + 1). The generator, which is told a class, minimises feature matching, and
     the cross-entropy of that class, because its images are to have labels. Beyond SGAN, the classifier is to say of an
     augmented unlabelled image what its own average says of the image as it is (`consistency`).
-
-    Attributes:
-        step: steps made.
-        generator: the generator in training.
-        average: the averaged generator.
-        loss_names: what `take_losses` gives.
     """
 
     loss_names = ("loss_d", "loss_g", "loss_classifier")
@@ -130,41 +119,16 @@ class SganTrainer:
             images: where images come from.
             config: weights of the losses, and the classifier's learning rate.
             gan: the generator's optimiser.
-            classifier: what the classifier starts as, where `start` holds none.
+            classifier: what the classifier starts as, where `start` holds none; it stays as it is.
             photometric: whether augmentation varies light and sharpness too.
             steps: steps of the whole training.
             seed: seed of all random numbers, where `start` has no state of them.
         """
-        self._start, self._images, self._config, self._gan = start, images, config, gan
-        self._photometric, self._steps, self._seed = photometric, steps, seed
-        self.step = start.step
-        self._device = device()
-        self.generator = self._placed(build_generator(start.spec, seed), start.generator).train()
-        self.average = self._placed(build_generator(start.spec, seed), start.ema).eval().requires_grad_(False)
-        both = nn.ModuleDict({"classifier": classifier, "averaged_classifier": copy.deepcopy(classifier)})
-        self._companions = self._placed(both, start.companions or both.state_dict())
-        self._classifier = cast(Classifier, both["classifier"].train().requires_grad_(True))
-        self._averaged_classifier = both["averaged_classifier"].eval().requires_grad_(False)
-        self._slow = start.learning_rate_factor
-        self._generator_adam = adam(
-            self.generator,
-            self._slow * gan.learning_rate_generator,
-            (gan.beta1, gan.beta2),
-            start.generator_optimiser,
-        )
-        self._classifier_adam = adam(
-            self._classifier,
-            self._slow * config.learning_rate_classifier,
-            _BETAS,
-            part_of(start.companions_optimiser, "classifier"),
-        )
-        self._random = torch.Generator(self._device).manual_seed(seed)
-        self._processor_random = torch.Generator().manual_seed(seed)
-        self._losses = torch.zeros(4, dtype=torch.float64, device=self._device)
-        if start.loop:
-            self._random.set_state(start.loop["random"])
-            self._processor_random.set_state(start.loop["processor_random"])
-            self._losses.copy_(start.loop["losses"])
+        super().__init__(start, classifier, {}, classes=images.labelled.classes, steps=steps, seed=seed)
+        self._images, self._config, self._gan, self._photometric = images, config, gan, photometric
+        betas = (gan.beta1, gan.beta2)
+        self._generator_adam = self._adam(self.generator, gan.learning_rate_generator, betas, start.generator_optimiser)
+        self._companion_adams = self._adams({CLASSIFIER: config.learning_rate_classifier}, _BETAS)
 
     def advance(self) -> None:
         """Makes one step: the classifier's, then the generator's on the same generated images."""
@@ -177,47 +141,8 @@ class SganTrainer:
             generated = self.generator(latents, asked)
         loss_d, loss_classifier = self._learn_classifier(labelled, labels, real, generated.detach())
         loss_g = self._learn_generator(real, generated, asked)
-        update_average(self.average, self.generator, self._gan.ema_decay, self.step)
-        update_average(self._averaged_classifier, self._classifier, _EMA_DECAY, self.step)
-        copy_statistics(self._averaged_classifier, self._classifier)
-        for place, value in enumerate((loss_d, loss_g, loss_classifier)):
-            self._losses[place] += value
-        self._losses[3] += 1
-        self.step += 1
-
-    def take_losses(self) -> tuple[float, ...]:
-        """Mean losses since this was called last."""
-        *sums, count = self._losses.tolist()
-        self._losses.zero_()
-        return tuple(value / max(count, 1.0) for value in sums)
-
-    def snapshot(self, curves: tuple[CurveRow, ...]) -> GanCheckpoint:
-        """The state from which the training goes on as if it had never stopped."""
-        start, moments = self._start, moments_of(self._classifier, self._classifier_adam)
-        return GanCheckpoint(
-            spec=start.spec,
-            classes=start.classes,
-            step=self.step,
-            recipe=start.recipe,
-            curves=curves,
-            generator=self.generator.state_dict(),
-            discriminator={},
-            ema=self.average.state_dict(),
-            companions=self._companions.state_dict(),
-            generator_optimiser=moments_of(self.generator, self._generator_adam),
-            discriminator_optimiser={},
-            companions_optimiser={f"classifier.{key}": value for key, value in moments.items()},
-            loop={
-                "random": self._random.get_state(),
-                "processor_random": self._processor_random.get_state(),
-                "losses": self._losses,
-            },
-            texts=start.texts,
-        )
-
-    def finish(self) -> None:
-        """Gives the averaged generator the batch norm statistics that fit its weights."""
-        fit_statistics(self.average, self.generator, self._start.spec.latent, self._images.labelled.classes, self._seed)
+        losses = (loss_d, loss_g, loss_classifier)
+        self._end_step(losses, generator_decay=self._gan.ema_decay, classifier_decay=_EMA_DECAY)
 
     def _learn_classifier(
         self, labelled: torch.Tensor, labels: torch.Tensor, real: torch.Tensor, generated: torch.Tensor
@@ -241,11 +166,11 @@ class SganTrainer:
                 teacher = self._averaged_classifier(real)
             rise = min(1.0, self.step / (_RISE * self._steps))
             loss = loss + self._config.consistency * rise * consistency(rest, teacher, self._config.confidence)
-        rate = self._slow * self._config.learning_rate_classifier
-        self._classifier_adam.param_groups[0]["lr"] = rate * one_cycle(self.step, self._steps)
-        self._classifier_adam.zero_grad()
+        self._set_classifier_rate(self._config.learning_rate_classifier)
+        optimiser = self._companion_adams[CLASSIFIER]
+        optimiser.zero_grad()
         loss.backward()
-        self._classifier_adam.step()
+        optimiser.step()
         return loss_real.detach(), loss_classes.detach()
 
     def _learn_generator(self, real: torch.Tensor, generated: torch.Tensor, asked: torch.Tensor) -> torch.Tensor:
@@ -268,7 +193,3 @@ class SganTrainer:
         """Real and generated images, augmented alike, so that augmentation tells nothing."""
         inputs = augment(images, self._processor_random, photometric=self._photometric)
         return inputs.contiguous(memory_format=torch.channels_last)
-
-    def _placed(self, network: nn.Module, state: State) -> nn.Module:
-        network.load_state_dict(state)
-        return placed(network, self._device)

@@ -77,7 +77,7 @@ class StyleTrainer:
             self.discriminator, slow * _DISCRIMINATOR_RATE, _BETAS, start.discriminator_optimiser
         )
         self._random = torch.Generator(self._device).manual_seed(seed)
-        self._losses = torch.zeros(6, dtype=torch.float64, device=self._device)
+        self._losses = torch.zeros(len(self.loss_names) + 1, dtype=torch.float64, device=self._device)
         if start.loop:
             self._random.set_state(start.loop["random"])
             self._losses.copy_(start.loop["losses"])

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol, cast
 
 import torch
@@ -13,17 +12,16 @@ from torch.nn import functional
 
 from gtl_core.config import Augmentation, TranslationConfig
 from gtl_core.networks.classifier import Classifier
-from gtl_core.networks.registry import build_discriminator, build_generator
+from gtl_core.networks.registry import build_discriminator
 from gtl_core.networks.translator import Generator, Translator
 from gtl_core.training.augment import augment
-from gtl_core.training.checkpoint import CurveRow, GanCheckpoint, State, part_of
+from gtl_core.training.checkpoint import CurveRow, GanCheckpoint
+from gtl_core.training.companion_trainer import CLASSIFIER, CompanionTrainer
 from gtl_core.training.diff_augment import diff_augment
-from gtl_core.training.ema import copy_statistics, fit_statistics, update_average
-from gtl_core.training.fitting import one_cycle
 from gtl_core.training.information import mutual_information
 from gtl_core.training.losses import hinge_discriminator, hinge_generator
-from gtl_core.training.optimisers import adam, moments_of
-from gtl_core.training.runtime import autocast, device, placed
+from gtl_core.training.optimisers import moments_of
+from gtl_core.training.runtime import autocast
 from gtl_core.training.sampler import BalancedSampler
 
 _BETAS = (0.5, 0.9)
@@ -92,7 +90,7 @@ class TranslationImages:
     has_pool: bool
 
 
-class TranslationTrainer:
+class TranslationTrainer(CompanionTrainer):
     """Translator, patch discriminator and classifier of one training, after PixelDA (arXiv 1612.05424).
 
     One step minimises a · adversarial + cross-entropy (+ what the consistency adds) for the translator and the
@@ -101,10 +99,7 @@ class TranslationTrainer:
     with those that the averaged classifier is confident of (SBADA-GAN, arXiv 1705.08824, does the like).
 
     Attributes:
-        step: steps made.
-        generator: the translator with its bank.
-        average: the averaged generator.
-        loss_names: what `take_losses` gives.
+        discriminator: the patch discriminator.
     """
 
     loss_names = ("loss_d", "loss_g", "loss_classifier", "pseudo_labelled")
@@ -128,46 +123,26 @@ class TranslationTrainer:
             start: a checkpoint of this training, or weights to begin with: without optimiser and loop state.
             images: where images come from.
             config: weights of the losses, learning rates, pseudo-labels.
-            classifier: what the classifier starts as, where `start` holds none.
+            classifier: what the classifier starts as, where `start` holds none; it stays as it is.
             consistency: what is kept beside the label.
             augmentation: DiffAugment policies of what the discriminator sees.
             photometric: whether the classifier's augmentation varies light and sharpness too.
             steps: steps of the whole training.
             seed: seed of all random numbers, where `start` has no state of them.
         """
-        self._start, self._images, self._config, self._consistency = start, images, config, consistency
+        networks, critics = consistency.networks(), consistency.critics()
+        others = {**networks, **critics}
+        super().__init__(start, classifier, others, classes=images.source.classes, steps=steps, seed=seed)
+        self._images, self._config, self._consistency = images, config, consistency
         self._augmentation, self._photometric = augmentation, photometric
-        self._steps, self._seed = steps, seed
-        self.step = start.step
-        self._device = device()
-        self.generator = cast(Generator, self._placed(build_generator(start.spec, seed), start.generator)).train()
+        self._translator = cast(Generator, self.generator).translator
         self.discriminator = self._placed(build_discriminator(start.spec, seed), start.discriminator).train()
-        self.average = self._placed(copy.deepcopy(self.generator), start.ema).eval().requires_grad_(False)
-        critics = consistency.critics()
-        learning = {"classifier": classifier, **consistency.networks(), **critics}
-        companions = nn.ModuleDict({**learning, "averaged_classifier": copy.deepcopy(classifier)})
-        self._companions = cast(nn.ModuleDict, self._placed(companions, start.companions or companions.state_dict()))
-        self._classifier = cast(Classifier, self._companions["classifier"].train().requires_grad_(True))
-        self._averaged_classifier = self._companions["averaged_classifier"].eval().requires_grad_(False)
-        self._slow = start.learning_rate_factor
-        rate = self._slow * config.learning_rate_translator
-        critics_rate = self._slow * config.learning_rate_discriminator
-        self._translator_adam = adam(self.generator, rate, _BETAS, start.generator_optimiser)
-        self._discriminator_adam = adam(self.discriminator, critics_rate, _BETAS, start.discriminator_optimiser)
-        rates = dict.fromkeys(learning, rate) | dict.fromkeys(critics, critics_rate)
-        self._adams = {
-            name: adam(self._companions[name], rates[name], _BETAS, part_of(start.companions_optimiser, name))
-            for name in learning
-        }
-        self._critics = tuple(critics)
-        self._networks = dict(self._companions.items())
-        self._random = torch.Generator(self._device).manual_seed(seed)
-        self._processor_random = torch.Generator().manual_seed(seed)
-        self._losses = torch.zeros(5, dtype=torch.float64, device=self._device)
-        if start.loop:
-            self._random.set_state(start.loop["random"])
-            self._processor_random.set_state(start.loop["processor_random"])
-            self._losses.copy_(start.loop["losses"])
+        rate, critics_rate = config.learning_rate_translator, config.learning_rate_discriminator
+        self._generator_adam = self._adam(self.generator, rate, _BETAS, start.generator_optimiser)
+        self._discriminator_adam = self._adam(self.discriminator, critics_rate, _BETAS, start.discriminator_optimiser)
+        rates = dict.fromkeys((CLASSIFIER, *networks), rate) | dict.fromkeys(critics, critics_rate)
+        self._companion_adams = self._adams(rates, _BETAS)
+        self._critics, self._networks = tuple(critics), dict(self._companions.items())
 
     def advance(self) -> None:
         """Makes one step: the discriminators', then that of translator and classifier on the same translations."""
@@ -176,69 +151,30 @@ class TranslationTrainer:
         real, _ = self._images.real.draw(count, self._random)
         styles = torch.randn((count, self._start.spec.latent - 1), generator=self._random, device=self._device)
         with autocast(self._device):
-            translated = self.generator.translator(source, styles)
+            translated = self._translator(source, styles)
         batch = TranslationBatch(source, styles, translated, real, self._random)
-        self._losses[0] += self._learn_discriminators(batch)
+        loss_discriminators = self._learn_discriminators(batch)
 
         self.discriminator.eval().requires_grad_(False)
         with autocast(self._device):
             logits = self.discriminator(diff_augment(translated, self._augmentation, self._random))
-            kept = self._consistency.loss(batch, self.generator.translator, self._networks)
+            kept = self._consistency.loss(batch, self._translator, self._networks)
         loss_classifier, confident = self._classification(batch, labels)
         loss_generator = config.adversarial * hinge_generator(logits) + (0.0 if kept is None else kept)
-        learning = [self._translator_adam, *(self._adams[name] for name in self._adams if name not in self._critics)]
-        rate = self._slow * config.learning_rate_classifier
-        self._adams["classifier"].param_groups[0]["lr"] = rate * one_cycle(self.step, self._steps)
-        for optimiser in learning:
-            optimiser.zero_grad()
-        (loss_generator + loss_classifier).backward()
-        for optimiser in learning:
-            optimiser.step()
+        companions = [adam for name, adam in self._companion_adams.items() if name not in self._critics]
+        self._set_classifier_rate(config.learning_rate_classifier)
+        _descend(loss_generator + loss_classifier, [self._generator_adam, *companions])
         self.discriminator.train().requires_grad_(True)
-        update_average(self.average, self.generator, _EMA_DECAY, self.step)
-        update_average(self._averaged_classifier, self._classifier, _EMA_DECAY, self.step)
-        copy_statistics(self._averaged_classifier, self._classifier)
-        for place, value in enumerate((loss_generator, loss_classifier, confident), start=1):
-            self._losses[place] += value.detach() if isinstance(value, torch.Tensor) else value
-        self._losses[4] += 1
-        self.step += 1
-
-    def take_losses(self) -> tuple[float, ...]:
-        """Mean losses and the mean share of confident pseudo-labels since this was called last."""
-        *sums, count = self._losses.tolist()
-        self._losses.zero_()
-        return tuple(value / max(count, 1.0) for value in sums)
+        losses = (loss_discriminators, loss_generator, loss_classifier, confident)
+        self._end_step(losses, generator_decay=_EMA_DECAY, classifier_decay=_EMA_DECAY)
 
     def snapshot(self, curves: tuple[CurveRow, ...]) -> GanCheckpoint:
         """The state from which the training goes on as if it had never stopped."""
-        start = self._start
-        return GanCheckpoint(
-            spec=start.spec,
-            classes=start.classes,
-            step=self.step,
-            recipe=start.recipe,
-            curves=curves,
-            generator=self.generator.state_dict(),
+        return replace(
+            super().snapshot(curves),
             discriminator=self.discriminator.state_dict(),
-            ema=self.average.state_dict(),
-            companions=self._companions.state_dict(),
-            generator_optimiser=moments_of(self.generator, self._translator_adam),
             discriminator_optimiser=moments_of(self.discriminator, self._discriminator_adam),
-            companions_optimiser={
-                f"{name}.{key}": value
-                for name, optimiser in self._adams.items()
-                for key, value in moments_of(self._companions[name], optimiser).items()
-            },
-            loop={
-                "random": self._random.get_state(),
-                "processor_random": self._processor_random.get_state(),
-                "losses": self._losses,
-            },
         )
-
-    def finish(self) -> None:
-        """Gives the averaged generator the batch norm statistics that fit its weights."""
-        fit_statistics(self.average, self.generator, self._start.spec.latent, self._images.source.classes, self._seed)
 
     def _learn_discriminators(self, batch: TranslationBatch) -> torch.Tensor:
         """One pass of the patch discriminator over real and translated images together, then the critics' step."""
@@ -247,13 +183,9 @@ class TranslationTrainer:
             logits = self.discriminator(diff_augment(both, self._augmentation, self._random))
             critic_loss = self._consistency.critic_loss(batch, self._networks)
         loss = hinge_discriminator(logits[: len(batch.real)], logits[len(batch.real) :])
-        optimisers = [self._discriminator_adam, *(self._adams[name] for name in self._critics)]
-        for optimiser in optimisers:
-            optimiser.zero_grad()
-        (loss if critic_loss is None else loss + critic_loss).backward()
-        for optimiser in optimisers:
-            optimiser.step()
-        return loss.detach()
+        optimisers = [self._discriminator_adam, *(self._companion_adams[name] for name in self._critics)]
+        _descend(loss if critic_loss is None else loss + critic_loss, optimisers)
+        return loss
 
     def _classification(
         self, batch: TranslationBatch, labels: torch.Tensor
@@ -293,6 +225,11 @@ class TranslationTrainer:
         """The step from which on pseudo-labels count: sooner where a few true labels show the way."""
         return self._steps * (0.5 if self._images.labelled is None else 0.25)
 
-    def _placed(self, network: nn.Module, state: State) -> nn.Module:
-        network.load_state_dict(state)
-        return placed(network, self._device)
+
+def _descend(loss: torch.Tensor, optimisers: Sequence[torch.optim.Adam]) -> None:
+    """One step of several networks down the gradient of a loss."""
+    for optimiser in optimisers:
+        optimiser.zero_grad()
+    loss.backward()
+    for optimiser in optimisers:
+        optimiser.step()

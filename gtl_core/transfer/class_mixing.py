@@ -122,7 +122,7 @@ class ClassMixing(WeightStrategy):
             )
         mixing = Phase(0, moving, (discriminator,))
         together = Phase(round(steps * self.config.mixing_share), (generator,), (discriminator,))
-        return (together,) if together.start == 0 else (mixing, together)
+        return mixing, together
 
     def penalties(self, origin: GanCheckpoint, generator: nn.Module, discriminator: nn.Module) -> Sequence[Penalty]:
         """What keeps the classes near their mixtures."""

@@ -16,6 +16,9 @@ from gtl_core.training.penalties import Drawn, Penalty
 from gtl_core.training.runtime import autocast, placed
 from gtl_core.transfer.weight_strategy import WeightStrategy
 
+_COMPARED = 32
+"""Images of a step that are compared; the source generator has to draw as many."""
+
 
 @dataclass(frozen=True)
 class Correspondence(WeightStrategy):
@@ -35,10 +38,6 @@ class Correspondence(WeightStrategy):
         source.load_state_dict(origin.generator)
         where = next(generator.parameters()).device
         return (KeptSimilarities(generator, placed(source, where), self.config.weight),)
-
-
-_COMPARED = 32
-"""Images of a step that are compared; the source generator has to draw as many."""
 
 
 class KeptSimilarities(Penalty):

@@ -46,7 +46,7 @@ class Cycle:
 
     def networks(self) -> dict[str, nn.Module]:
         """The translator back."""
-        # A bank of nothing: the way back starts from real target images.
+        # The smallest bank, which nothing is put into: the way back starts from real target images.
         generator = cast(Generator, build_generator(replace(self.spec, bank=1), self.seed + 2))
         return {BACKWARD: generator.translator}
 

@@ -135,7 +135,9 @@ def transfer_by_dagan(
         InputError: nothing has learned on the source, or there are fewer than two images of a class to learn on from.
     """
     if inputs.source_gan is None:
-        raise InputError(f"{strategy.label} learns on the source first, and nothing that has is given")
+        raise InputError(
+            f"{strategy.label} learns on the source first, and nothing that has is given; run pretrain_dagan"
+        )
     if strategy.target_steps:
         check_pairs(strategy.label, "target", inputs.labels, inputs.classes)
     learned, most = GanCheckpoint.load(inputs.source_gan), int(np.bincount(inputs.labels).max())

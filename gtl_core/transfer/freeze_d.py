@@ -9,7 +9,7 @@ from torch import nn
 
 from gtl_core.config import FreezeDConfig
 from gtl_core.errors import InputError
-from gtl_core.networks.registry import blocks
+from gtl_core.networks.registry import beside_blocks, blocks
 from gtl_core.training.phases import Phase
 from gtl_core.transfer.weight_strategy import WeightStrategy
 
@@ -34,13 +34,7 @@ class FreezeD(WeightStrategy):
         if self.config.blocks > len(lowest):
             raise InputError(
                 f"transfer.strategies.{self.config.label}.blocks: this discriminator has {len(lowest)} blocks, "
-                f"got {self.config.blocks}"
+                f"got {self.config.blocks}; freeze no more than there are"
             )
-        frozen = lowest[: self.config.blocks]
-        learning = tuple(part for part in (*lowest, *_others(discriminator)) if part not in frozen)
+        learning = (*lowest[self.config.blocks :], *beside_blocks(discriminator))
         return (Phase(0, (generator,), learning),)
-
-
-def _others(discriminator: nn.Module) -> list[nn.Module]:
-    """What the discriminator has beside its blocks."""
-    return [child for name, child in discriminator.named_children() if name != "blocks"]

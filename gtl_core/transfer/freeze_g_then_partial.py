@@ -34,9 +34,9 @@ class FreezeGThenPartial(WeightStrategy):
         if self.config.blocks > len(layers):
             raise InputError(
                 f"transfer.strategies.{self.config.label}.blocks: this generator has {len(layers)} blocks, "
-                f"got {self.config.blocks}"
+                f"got {self.config.blocks}; train no more than there are"
             )
         alone = Phase(0, (), (discriminator,))
         moving = (*layers[-self.config.blocks :], *class_embeddings(generator))
         together = Phase(round(steps * self.config.frozen_share), moving, (discriminator,))
-        return (together,) if together.start == 0 else (alone, together)
+        return (alone, together)

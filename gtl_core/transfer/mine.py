@@ -29,4 +29,4 @@ class Mine(WeightStrategy):
         """The mapping and the discriminator for a share of the steps, then all of both networks."""
         mining = Phase(0, (cast(nn.Module, generator.mapping),), (discriminator,))
         together = Phase(round(steps * self.config.mining_share), (generator,), (discriminator,))
-        return (together,) if together.start == 0 else (mining, together)
+        return (mining, together)

@@ -34,7 +34,7 @@ def pretrain_source(
         classes: names of the source's classes.
         config: architecture, losses and steps.
         seed: seed of weights and all random numbers.
-        folder: gets `gan.safetensors`, `curves.csv` and `samples.png`; an interrupted call goes on from it.
+        folder: gets the files of `run_training`; an interrupted call goes on from it.
         on_progress: shows progress.
         texts: the classes' descriptions, where the GAN is told classes by them.
 

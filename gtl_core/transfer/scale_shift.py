@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from torch import nn
 
 from gtl_core.config import ScaleShiftConfig
-from gtl_core.networks.registry import blocks, class_embeddings
+from gtl_core.networks.registry import beside_blocks, blocks, class_embeddings
 from gtl_core.training.phases import Phase
 from gtl_core.transfer.weight_strategy import WeightStrategy
 
@@ -31,5 +31,4 @@ class ScaleShift(WeightStrategy):
         kinds = (nn.BatchNorm1d, nn.BatchNorm2d)
         norms = [module for module in generator.modules() if isinstance(module, kinds)]
         moving = (*norms, *class_embeddings(generator))
-        head = tuple(child for name, child in discriminator.named_children() if name != "blocks")
-        return (Phase(0, moving, (blocks(discriminator)[-1], *head)),)
+        return (Phase(0, moving, (blocks(discriminator)[-1], *beside_blocks(discriminator))),)

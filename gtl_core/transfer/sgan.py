@@ -5,23 +5,21 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-import torch
 
 from gtl_core.config import ClassifierConfig, GanConfig, SganConfig
 from gtl_core.errors import InputError
-from gtl_core.files import canonical_sha256
 from gtl_core.networks.classifier import Classifier
 from gtl_core.networks.registry import GanSpec
 from gtl_core.progress import OnProgress
 from gtl_core.training.checkpoint import GanCheckpoint
 from gtl_core.training.class_texts import FEATURES
-from gtl_core.training.classifier import carry_over, load_classifier, new_classifier, save_classifier
+from gtl_core.training.classifier import carry_over, load_classifier, new_classifier
 from gtl_core.training.gan import arrays_sha256, untrained
 from gtl_core.training.health import spread_within_classes
-from gtl_core.training.loop import run_training
-from gtl_core.training.runtime import device, to_unit_range
+from gtl_core.training.runtime import device
 from gtl_core.training.sampler import BalancedSampler
 from gtl_core.training.sgan import SganImages, SganTrainer
+from gtl_core.transfer.beside_classifier import train_beside_classifier
 from gtl_core.transfer.inputs import TransferInputs
 
 
@@ -48,16 +46,18 @@ def transfer_by_sgan(
 ) -> Path:
     """Makes a generator of the target beside a classifier with one class more, for generated images.
 
-    The averaged classifier, which has that class no more, is put beside it as `classifier.safetensors`; see
-    `strategies.transfer`.
+    The averaged classifier, which has that class no more, is put beside it; see `strategies.transfer`.
 
     Raises:
         InputError: there is no labelled or no unlabelled target image, or no source classifier.
     """
     if inputs.source_classifier is None:
-        raise InputError(f"{strategy.label} has the source classifier's network, and none is given")
+        raise InputError(f"{strategy.label} has the source classifier's network, and none is given; train one first")
     if not len(inputs.images) or not len(inputs.unlabelled):
-        raise InputError(f"{strategy.label} learns from labelled and from unlabelled target images, and needs both")
+        raise InputError(
+            f"{strategy.label} learns from labelled and from unlabelled target images, and needs both; see "
+            "target.labelled_per_class and target.use_unlabelled"
+        )
     classifier = _classifier(strategy, inputs, inputs.source_classifier)
     spec = GanSpec(
         architecture=gan.architecture,
@@ -82,41 +82,27 @@ def transfer_by_sgan(
             strategy,
             gan,
             classifier,
-            photometric=inputs.photometric,
+            photometric=inputs.classifier.photometric,
             steps=strategy.steps,
             seed=inputs.seed,
         )
 
-    recipe = {
-        "strategy": strategy.model_dump(mode="json", exclude={"alias"}),
-        "gan": gan.model_dump(mode="json", exclude={"checkpoint_every", "steps"}),
-        "photometric": inputs.photometric,
-        "classes": inputs.classes,
-        "texts": inputs.texts and inputs.texts.texts,
-        "images": arrays_sha256(inputs.images, inputs.labels, inputs.unlabelled),
-        "classifier": arrays_sha256(*(tensor.cpu().numpy() for tensor in classifier.state_dict().values())),
-        "weights": start.weights_sha256(),
-        "seed": inputs.seed,
-        "device": where.type,
-    }
-    path = run_training(
+    return train_beside_classifier(
+        strategy,
+        inputs,
         start,
+        classifier,
         make_trainer,
-        steps=strategy.steps,
-        batch=strategy.batch,
+        settings={
+            "gan": gan.model_dump(mode="json", exclude={"checkpoint_every", "steps"}),
+            "texts": inputs.texts and inputs.texts.texts,
+            "images": arrays_sha256(inputs.images, inputs.labels, inputs.unlabelled),
+        },
         checkpoint_every=gan.checkpoint_every,
-        recipe=canonical_sha256(recipe),
-        seed=inputs.seed,
+        real_spread=spread_within_classes(inputs.images, inputs.labels),
         folder=folder,
         on_progress=on_progress,
-        task=strategy.label,
-        real_spread=spread_within_classes(
-            to_unit_range(torch.from_numpy(inputs.images)), torch.from_numpy(inputs.labels)
-        ),
     )
-    classifier.load_state_dict(GanCheckpoint.load(path).companion("averaged_classifier"))
-    save_classifier(folder / "classifier.safetensors", classifier, inputs.classes)
-    return path
 
 
 def _classifier(strategy: SganConfig, inputs: TransferInputs, source: Path) -> Classifier:

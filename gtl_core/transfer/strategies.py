@@ -77,7 +77,7 @@ def transfer(
         inputs: what the strategy may look at.
         gan: the source GAN's settings: losses and optimisers.
         config: what holds for every strategy.
-        folder: gets `gan.safetensors`, `curves.csv` and `samples.png`; an interrupted call goes on from it.
+        folder: gets the files of `run_training`; an interrupted call goes on from it.
         on_progress: shows progress.
 
     Returns:

@@ -9,24 +9,21 @@ from typing import assert_never
 
 import numpy as np
 import numpy.typing as npt
-import torch
-from torch import nn
 
 from gtl_core.config import Augmentation, ContrastConfig, CycleConfig, TranslateConfig, TranslationConfig
 from gtl_core.errors import InputError
-from gtl_core.files import canonical_sha256
 from gtl_core.networks.classifier import Classifier
 from gtl_core.networks.registry import GanSpec
 from gtl_core.progress import OnProgress
 from gtl_core.training.checkpoint import GanCheckpoint
-from gtl_core.training.classifier import carry_over, load_classifier, save_classifier
+from gtl_core.training.classifier import carry_over, load_classifier
 from gtl_core.training.gan import arrays_sha256, untrained
 from gtl_core.training.health import spread_within_classes
-from gtl_core.training.loop import run_training
-from gtl_core.training.runtime import device, placed, to_unit_range
+from gtl_core.training.runtime import device, placed
 from gtl_core.training.sampler import BalancedSampler
 from gtl_core.training.translation import Consistency, TranslationImages, TranslationTrainer
 from gtl_core.transfer.banks import with_bank
+from gtl_core.transfer.beside_classifier import train_beside_classifier
 from gtl_core.transfer.contrast import Contrast
 from gtl_core.transfer.cycle import Cycle
 from gtl_core.transfer.inputs import TransferInputs
@@ -72,16 +69,16 @@ def transfer_by_translation(
 ) -> Path:
     """Makes a generator that translates source images into the target's look; see `strategies.transfer`.
 
-    The averaged classifier that learned with it is put beside it, as `classifier.safetensors`.
+    The averaged classifier that learned with it is put beside it.
 
     Raises:
         InputError: the target has classes that the source has no image of, or no image at all.
     """
     if inputs.source_classifier is None:
-        raise InputError(f"{strategy.label} starts from a source classifier, and none is given")
+        raise InputError(f"{strategy.label} starts from a source classifier, and none is given; train one first")
     check_classes(strategy.label, inputs.source_classes, inputs.source_labels, inputs.classes)
     if not len(inputs.images) + len(inputs.unlabelled):
-        raise InputError(f"{strategy.label}: there is no target image to learn the look from")
+        raise InputError(f"{strategy.label}: there is no target image to learn the look from; add some")
     source_images, source_labels = _shared_classes(inputs)
     spec = GanSpec(
         architecture="translator",
@@ -95,8 +92,6 @@ def transfer_by_translation(
     start = with_bank(untrained(spec, inputs.classes, inputs.seed), source_images, source_labels, inputs.seed)
     read, names = load_classifier(inputs.source_classifier)
     classifier = carry_over(read, names, inputs.classes, inputs.seed)
-    # This very classifier learns, so a second try from the beginning would find it as the first one left it.
-    untaught = {name: tensor.clone() for name, tensor in classifier.state_dict().items()}
     consistency = _consistency(strategy, spec, classifier, inputs.seed)
     where = device()
     real = np.concatenate([inputs.images, inputs.unlabelled])
@@ -108,8 +103,6 @@ def transfer_by_translation(
     )
 
     def make_trainer(checkpoint: GanCheckpoint) -> TranslationTrainer:
-        if not checkpoint.companions:
-            classifier.load_state_dict(untaught)
         return TranslationTrainer(
             checkpoint,
             images,
@@ -117,42 +110,27 @@ def transfer_by_translation(
             classifier,
             consistency,
             augmentation,
-            photometric=inputs.photometric,
+            photometric=inputs.classifier.photometric,
             steps=strategy.steps,
             seed=inputs.seed,
         )
 
-    recipe = {
-        "strategy": strategy.model_dump(mode="json", exclude={"alias"}),
-        "augmentation": list(augmentation),
-        "photometric": inputs.photometric,
-        "classes": inputs.classes,
-        "images": arrays_sha256(source_images, source_labels, inputs.images, inputs.labels, inputs.unlabelled),
-        "classifier": _weights_sha256(classifier),
-        "weights": start.weights_sha256(),
-        "seed": inputs.seed,
-        "device": where.type,
-    }
-    path = run_training(
+    return train_beside_classifier(
+        strategy,
+        inputs,
         start,
+        classifier,
         make_trainer,
-        steps=strategy.steps,
-        batch=strategy.batch,
+        settings={
+            "augmentation": list(augmentation),
+            "images": arrays_sha256(source_images, source_labels, inputs.images, inputs.labels, inputs.unlabelled),
+        },
         checkpoint_every=CHECKPOINT_EVERY,
-        recipe=canonical_sha256(recipe),
-        seed=inputs.seed,
+        # A translation is to be as varied as what it is made of.
+        real_spread=spread_within_classes(source_images, source_labels),
         folder=folder,
         on_progress=on_progress,
-        task=strategy.label,
-        # A translation is to be as varied as what it is made of.
-        real_spread=spread_within_classes(
-            to_unit_range(torch.from_numpy(source_images)), torch.from_numpy(source_labels)
-        ),
     )
-    adapted = GanCheckpoint.load(path).companion("averaged_classifier")
-    classifier.load_state_dict(adapted)
-    save_classifier(folder / "classifier.safetensors", classifier, inputs.classes)
-    return path
 
 
 def _consistency(strategy: TranslationConfig, spec: GanSpec, classifier: Classifier, seed: int) -> Consistency:
@@ -161,7 +139,7 @@ def _consistency(strategy: TranslationConfig, spec: GanSpec, classifier: Classif
         case TranslateConfig():
             return LabelAlone()
         case CycleConfig():
-            # A copy, because the classifier itself goes on learning beside the translator.
+            # A copy, because this one does not learn.
             fixed = placed(copy.deepcopy(classifier), device()).eval().requires_grad_(False)
             return Cycle(strategy, spec, fixed, seed)
         case ContrastConfig():
@@ -178,8 +156,3 @@ def _shared_classes(inputs: TransferInputs) -> tuple[np.ndarray, np.ndarray]:
     kept = np.isin(inputs.source_labels, list(rows))
     labels = np.array([rows[int(label)] for label in inputs.source_labels[kept]], dtype=np.int64)
     return inputs.source_images[kept], labels
-
-
-def _weights_sha256(network: nn.Module) -> str:
-    """SHA-256 of a network's weights."""
-    return arrays_sha256(*(tensor.cpu().contiguous().numpy() for tensor in network.state_dict().values()))

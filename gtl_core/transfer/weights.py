@@ -105,7 +105,7 @@ def transfer_weights(
 ) -> Path:
     """Makes a GAN of the target out of the source's by one strategy; see `strategies.transfer`."""
     if inputs.source_gan is None:
-        raise InputError(f"{config.label} starts from a source GAN, and none is given")
+        raise InputError(f"{config.label} starts from a source GAN, and none is given; train one first")
     source, strategy = GanCheckpoint.load(inputs.source_gan), strategy_for(config)
     _check_images(source.spec, inputs)
     check_weight_strategy(config, replace(source.spec, classes=len(inputs.classes)), steps)

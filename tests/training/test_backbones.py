@@ -213,7 +213,7 @@ def normalised_by_nothing(folder: Path) -> None:
         (without_config, r"there is no config\.json"),
         (with_a_pickle, r"pytorch_model\.bin is a pickle"),
         (of_another_kind, "model_type is 'bert'; a backbone is one of resnet, convnext, vit"),
-        (broken_config, "is not JSON"),
+        (broken_config, "is not JSON: .*; save the model anew"),
         (damaged_weights, "does not work as a backbone"),
         (deeper_than_its_weights, "lacks"),
         (for_other_images, "does not work as a backbone"),

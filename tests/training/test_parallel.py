@@ -54,10 +54,10 @@ def test_a_failing_cell_ends_the_work_with_its_own_error():
         run_cells(failing, [{"seed": seed} for seed in range(3)], silent, task="numbers")
 
 
-def test_every_cell_computes_with_the_threads_it_was_promised_and_gives_them_back(monkeypatch: pytest.MonkeyPatch):
+def test_every_cell_computes_with_one_thread_and_gives_the_others_back(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(parallel, "worker_count", with_workers(1))
     before = torch.get_num_threads()
-    assert run_cells(threads, [{}, {}], silent, task="threads", threads=1) == [1, 1]
+    assert run_cells(threads, [{}, {}], silent, task="threads") == [1, 1]
     assert torch.get_num_threads() == before
 
 

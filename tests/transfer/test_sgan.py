@@ -165,6 +165,19 @@ def test_the_generator_s_step_leaves_the_classifier_and_its_statistics_alone(few
     assert math.isfinite(trainer.take_losses()[1])
 
 
+def test_a_second_try_begins_with_the_source_classifier_and_not_with_what_the_first_one_made_of_it(
+    tmp_path, few, pool, classifier, monkeypatch
+):
+    monkeypatch.setattr("gtl_core.training.loop._SLOWER", 1e-30)
+    strategy = SMALL.model_copy(update={"start": "source", "learning_rate_classifier": 1e25})
+    run(strategy, None, few, tmp_path, pool=pool, classifier=classifier)
+    (event,) = (tmp_path / "events.jsonl").read_text().splitlines()
+    assert "taken up again at step 0" in event
+    source, _ = load_classifier(classifier)
+    for weight, before in zip(adapted(tmp_path)[0].parameters(), source.parameters(), strict=True):
+        torch.testing.assert_close(weight, before, atol=1e-3, rtol=0.0)
+
+
 def test_without_a_pool_or_without_labels_it_is_refused_in_one_line(tmp_path, few, pool, network):
     with pytest.raises(InputError, match="sgan learns from labelled and from unlabelled target images"):
         run(SMALL, None, few, tmp_path, classifier=network)

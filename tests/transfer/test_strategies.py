@@ -54,7 +54,6 @@ def test_interrupted_transfer_ends_with_the_bytes_of_one_that_never_stopped(
     tmp_path, source, few, strategy, pool, classifier, monkeypatch
 ):
     monkeypatch.setattr("gtl_core.transfer.ewc.FISHER_SAMPLES", 3)
-    monkeypatch.setattr("gtl_core.transfer.semi_supervised._CLASSIFIER_STEPS", 5)
     monkeypatch.setattr("gtl_core.training.loop._REPORT_SECONDS", 0.0)
 
     def start(folder, on_progress=silent):
@@ -168,7 +167,7 @@ def test_every_strategy_fits_networks_of_every_architecture_and_what_does_not_is
     spec = GanSpec(architecture, size=16, channels=1, width=4, latent=8, classes=10)
     check_weight_strategy(strategy, spec, 100)
     with pytest.raises(
-        InputError, match=r"^transfer\.strategies\.deep\.blocks: this discriminator has 3 blocks, got 4$"
+        InputError, match=r"^transfer\.strategies\.deep\.blocks: this discriminator has 3 blocks, got 4; freeze "
     ):
         check_weight_strategy(FreezeDConfig(alias="deep", blocks=4), spec, 100)
 
