@@ -80,10 +80,10 @@ def pretrain_dagan(
     check_pairs(strategy.label, "source", labels, classes)
     images, labels, classes = oriented(images, labels, classes)
     spec = _spec(strategy, images, classes, _SHOWN)
-    start = with_bank(untrained(spec, classes, seed), images, labels, seed)
+    # First weights too, as in `pretrain_source`.
     with suitable_threads(spec.size):
         return train_gan(
-            start,
+            with_bank(untrained(spec, classes, seed), images, labels, seed),
             images,
             labels,
             _settings(strategy, ()),

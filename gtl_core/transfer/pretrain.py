@@ -55,10 +55,10 @@ def pretrain_source(
         classes=len(classes),
         text=FEATURES if texts else 0,
     )
-    start = untrained(spec, classes, seed, texts)
+    # First weights too: the orthogonal ones come from a factorisation that rounds by the number of threads.
     with suitable_threads(spec.size):
         return train_gan(
-            start,
+            untrained(spec, classes, seed, texts),
             images,
             labels,
             config,
