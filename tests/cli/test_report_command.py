@@ -10,7 +10,6 @@ from typing import Any
 
 import pytest
 import yaml
-from conftest import Gtl
 from report_run import Run, finished_run
 
 from gtl_core.config import load_experiment
@@ -19,6 +18,7 @@ from gtl_core.homes import Homes
 from pipelines.cli.main import invoke
 from pipelines.report import find_report
 from pipelines.stages import Chain
+from tests.cli.conftest import Gtl
 
 STAGES = {
     "evaluation": "evaluation",
