@@ -49,6 +49,17 @@ def atomic_folder(path: Path) -> Iterator[Path]:
         raise
 
 
+def link_file(file: Path, name: Path) -> None:
+    """Gives a file a second name, whose folder is made; a copy where the file system has no hard links."""
+    name.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        name.hardlink_to(file)
+    except FileNotFoundError:
+        raise
+    except OSError:
+        shutil.copyfile(file, name)
+
+
 def write_text(path: Path, text: str) -> None:
     """Writes `text` in one atomic step."""
     with atomic_path(path) as temporary:

@@ -4,6 +4,8 @@ A stage's folder is `artifacts/EXPERIMENT/STAGE/KEY`, where the key is a hash of
 the stages before it, versions of data) and of the code that makes it. A folder that is there is whole: it is built
 under another name and renamed at the end. What a killed build had written stays there under that other name, so
 that the next build of the same key can go on from it; two processes never build in one folder at once.
+
+A key says nothing of its experiment, so what another experiment has made from the same need not be made again.
 """
 
 from __future__ import annotations
@@ -11,6 +13,7 @@ from __future__ import annotations
 import ast
 import contextlib
 import fcntl
+import glob
 import hashlib
 import os
 import shutil
@@ -22,7 +25,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from gtl_core.files import canonical_sha256, file_sha256, read_json, write_json
+from gtl_core.files import canonical_sha256, file_sha256, link_file, read_json, write_json
 
 RECORD = "stage.json"
 
@@ -83,7 +86,9 @@ class StageStore:
         record = read_json(path / RECORD)
         return Stage(name, key, path, record["version"], record["seconds"], reused=True)
 
-    def build(self, name: str, key: str, make: Callable[[Path], None], *, force: bool = False) -> Stage:
+    def build(
+        self, name: str, key: str, make: Callable[[Path], None], *, force: bool = False, shared: bool = False
+    ) -> Stage:
         """The finished stage, made by `make` unless it is there.
 
         Args:
@@ -92,6 +97,7 @@ class StageStore:
             make: writes the stage's files into the folder that it is given, which may hold what an interrupted
                 earlier call had written.
             force: make it anew even where it is there, from an empty folder.
+            shared: whether its files tell nothing of their experiment, so that those of another one do as well.
 
         Raises:
             GtlError: what `require_same_inputs` raises.
@@ -106,13 +112,31 @@ class StageStore:
             if found and not force:  # made by the process that this one has waited for
                 partial.rmdir()
                 return found
+            if shared and not force and (found := self._take_over(name, key, partial)):
+                return found
             return self._make(name, key, make, partial, force=force)
+
+    def _take_over(self, name: str, key: str, partial: Path) -> Stage | None:
+        """The stage with the files of another experiment's, if one has made it and they are whole, else None."""
+        for record in sorted(self.artifacts.glob(f"*/{glob.escape(name)}/{key}/{RECORD}")):
+            try:
+                files: Mapping[str, str] = read_json(record)["files"]
+                if any(file_sha256(record.parent / file) != sha256 for file, sha256 in files.items()):
+                    continue
+                _clear(partial)
+                for file in (*files, RECORD):
+                    link_file(record.parent / file, partial / file)
+                partial.replace(self.path(name, key))
+                return self.find(name, key)
+            except (OSError, ValueError):  # removed meanwhile, or damaged
+                _clear(partial)  # what is made here must not be written into the files of the other
+        return None
 
     def _make(self, name: str, key: str, make: Callable[[Path], None], partial: Path, *, force: bool) -> Stage:
         """Makes a stage in its unfinished folder, and gives that its own name at the end."""
         path = self.path(name, key)
-        for left in list(partial.iterdir()) if force else ():
-            shutil.rmtree(left) if left.is_dir() else left.unlink()
+        if force:
+            _clear(partial)
         self.require_same_inputs()
         started = time.monotonic()
         try:
@@ -144,6 +168,12 @@ class StageStore:
         except BaseException:
             shutil.rmtree(partial, ignore_errors=True)
             raise
+
+
+def _clear(folder: Path) -> None:
+    """Removes what is in a folder, which itself stays, with the lock on it."""
+    for left in list(folder.iterdir()):
+        shutil.rmtree(left) if left.is_dir() else left.unlink()
 
 
 @contextmanager
@@ -185,16 +215,22 @@ def code_version(*rooms: str) -> str:
     for room in sorted(rooms):
         files = sorted((root / room).rglob("*.py")) if (root / room).is_dir() else [root / f"{room}.py"]
         for file in files:
-            tree = ast.parse(file.read_text(encoding="utf-8"))
-            for node in ast.walk(tree):
-                if (
-                    isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef))
-                    and node.body
-                    and isinstance(node.body[0], ast.Expr)
-                    and isinstance(node.body[0].value, ast.Constant)
-                    and isinstance(node.body[0].value.value, str)
-                ):
-                    node.body = node.body[1:]
             digest.update(file.relative_to(root).as_posix().encode())
-            digest.update(ast.dump(tree).encode())
+            digest.update(_program(file))
     return digest.hexdigest()[:16]
+
+
+@cache  # most rooms are hashed for several stages
+def _program(file: Path) -> bytes:
+    """What a file of code does: its syntax tree without docstrings."""
+    tree = ast.parse(file.read_text(encoding="utf-8"))
+    for node in ast.walk(tree):
+        if (
+            isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef))
+            and node.body
+            and isinstance(node.body[0], ast.Expr)
+            and isinstance(node.body[0].value, ast.Constant)
+            and isinstance(node.body[0].value.value, str)
+        ):
+            node.body = node.body[1:]
+    return ast.dump(tree).encode()

@@ -77,7 +77,7 @@ def transfer_cell(
         except Diverged as error:
             write_json(folder / FAILURE, {"reason": str(error)})
 
-    return store.build(name, key, make, force=force)
+    return store.build(name, key, make, force=force, shared=True)
 
 
 def synthesis_cell(
@@ -118,4 +118,4 @@ def synthesis_cell(
             made = select(folder, rules, known, source_classifier, settings, chosen.seed, on_progress)
         validate_synthetic(made.as_image_set(), real, np.concatenate([chosen.labelled, pool])).save(folder)
 
-    return store.build(name, key, make, force=force)
+    return store.build(name, key, make, force=force, shared=True)

@@ -61,12 +61,16 @@ def stage_folders(root: Path) -> Iterator[StageFolder]:
 
 
 def folder_bytes(folder: Path) -> int:
-    """How much room the files below a folder take; what vanishes meanwhile counts nothing."""
+    """How much room the files below a folder take; what vanishes meanwhile counts nothing.
+
+    Of a file that has other names too, because experiments share a stage, it is this name's share.
+    """
     total = 0
     for root, _, files in os.walk(folder):
         for name in files:
             try:
-                total += os.lstat(Path(root) / name).st_size
+                status = os.lstat(Path(root) / name)
+                total += status.st_size // status.st_nlink
             except FileNotFoundError:
                 continue
     return total

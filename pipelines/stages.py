@@ -122,7 +122,8 @@ class Chain(FinishedStages):
 
             name = f"source_dagan/{strategy.label}"
             store = self._store_of("source_dagan")
-            made[strategy.label] = store.build(name, self.source_dagan_key(strategy), make, force=self.force)
+            key = self.source_dagan_key(strategy)
+            made[strategy.label] = store.build(name, key, make, force=self.force, shared=True)
         return made
 
     def _source(self) -> tuple[Any, Any, tuple[str, ...]]:
@@ -308,7 +309,8 @@ class Chain(FinishedStages):
         return self._build("evaluation", self.evaluation_key, make)
 
     def _build(self, name: str, key: str, make: Any) -> Stage:
-        return self._store_of(name).build(name, key, make, force=self.force)
+        shared = name in _OF_SOURCE_ALONE
+        return self._store_of(name).build(name, key, make, force=self.force, shared=shared)
 
     def _store_of(self, name: str) -> StageStore:
         """The store for a stage that is made from the sets: a build under which one of its sets changes is lost."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -14,7 +15,7 @@ from gtl_core import store as store_module
 from gtl_core.data.directory_hash import Unchanged
 from gtl_core.errors import InputError
 from gtl_core.files import atomic_path, canonical_sha256, file_sha256
-from gtl_core.store import StageStore, code_version
+from gtl_core.store import Stage, StageStore, code_version
 
 
 @pytest.fixture
@@ -86,16 +87,20 @@ def test_the_key_does_not_depend_on_the_order_of_the_inputs(inputs: dict[str, in
 def test_code_version_is_blind_to_comments_and_sees_code(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     room = tmp_path / "room.py"
 
+    def forget() -> None:
+        code_version.cache_clear()
+        store_module._program.cache_clear()
+
     def version(text: str) -> str:
         room.write_text(text)
-        code_version.cache_clear()
+        forget()
         return code_version("room")
 
     monkeypatch.setattr(store_module, "__file__", str(tmp_path / "store.py"))
     plain = version('"""Doc."""\ndef f():\n    """Doc."""\n    return 1\n')
     assert version('"""Other."""\n# why\ndef f():\n    """Other."""\n\n    return 1\n') == plain
     assert version("def f():\n    return 2\n") != plain
-    code_version.cache_clear()
+    forget()
 
 
 def test_a_killed_write_leaves_the_old_file(tmp_path: Path) -> None:
@@ -142,6 +147,85 @@ def test_what_is_made_while_its_inputs_change_is_thrown_away(tmp_path: Path) -> 
         store.build("gan", key, lambda folder: (folder / "out").write_text("result") and None)
     (inputs / "images.npy").write_text("before")
     assert not store.build("gan", key, lambda folder: (folder / "out").write_text("result") and None).reused
+
+
+KEY = "0123456789abcdef"
+
+
+def never(folder: Path) -> None:
+    raise AssertionError("was made again")
+
+
+@pytest.fixture
+def of_another(tmp_path: Path) -> Stage:
+    """A stage with a file in a folder, made by another experiment."""
+
+    def make(folder: Path) -> None:
+        (folder / "milestones").mkdir()
+        (folder / "milestones" / "300.safetensors").write_text("early")
+        (folder / "gan.safetensors").write_text("late")
+
+    return StageStore(tmp_path, "another").build("transferred_gan/finetune/draw-0", KEY, make)
+
+
+def test_what_another_experiment_made_from_the_same_is_not_made_again(store: StageStore, of_another: Stage) -> None:
+    mine = store.build(of_another.name, KEY, never, shared=True)
+    assert mine.reused
+    assert (mine.version, mine.seconds) == (of_another.version, of_another.seconds)
+    assert mine.path == store.path(of_another.name, KEY) != of_another.path
+    shutil.rmtree(of_another.path)
+    assert (mine.path / "gan.safetensors").read_text() == "late"
+    assert (mine.path / "milestones" / "300.safetensors").read_text() == "early"
+    assert [entry.name for entry in mine.path.parent.iterdir()] == [KEY]
+
+
+def test_it_is_made_again_by_force_under_another_name_and_where_it_tells_of_its_experiment(
+    store: StageStore, of_another: Stage
+) -> None:
+    def make(folder: Path) -> None:
+        (folder / "gan.safetensors").write_text("mine")
+
+    assert not store.build(of_another.name, KEY, make, shared=True, force=True).reused
+    assert not store.build("transferred_gan/finetune/draw-1", KEY, make, shared=True).reused
+    assert not store.build(of_another.name, KEY.replace("0", "f"), make, shared=True).reused
+    assert not StageStore(store.artifacts, "third").build(of_another.name, KEY, make).reused
+    assert (of_another.path / "gan.safetensors").read_text() == "late"
+
+
+@pytest.mark.parametrize("damaged", ["gan.safetensors", "stage.json"])
+def test_a_damaged_stage_of_another_is_not_taken_over(store: StageStore, of_another: Stage, damaged: str) -> None:
+    (of_another.path / damaged).write_text("not what was made")
+
+    def make(folder: Path) -> None:
+        assert not list(folder.iterdir())
+        (folder / "gan.safetensors").write_text("mine")
+
+    assert not store.build(of_another.name, KEY, make, shared=True).reused
+    assert (store.path(of_another.name, KEY) / "gan.safetensors").read_text() == "mine"
+    assert (of_another.path / damaged).read_text() == "not what was made"
+
+
+def test_what_was_begun_here_gives_way_to_what_another_has_finished(store: StageStore, of_another: Stage) -> None:
+    def fail(folder: Path) -> None:
+        (folder / "checkpoint").write_text("half")
+        raise RuntimeError("power cut")
+
+    with pytest.raises(RuntimeError):
+        StageStore(store.artifacts, "some-experiment").build(of_another.name, KEY, fail)
+    mine = store.build(of_another.name, KEY, never, shared=True)
+    assert not (mine.path / "checkpoint").exists()
+
+
+def test_where_files_cannot_be_linked_they_are_copied(
+    store: StageStore, of_another: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_links(*_: object) -> None:
+        raise PermissionError("this file system has no hard links")
+
+    monkeypatch.setattr(Path, "hardlink_to", no_links)
+    mine = store.build(of_another.name, KEY, never, shared=True)
+    assert mine.reused
+    assert (mine.path / "gan.safetensors").stat().st_nlink == 1
 
 
 OTHER = """\

@@ -83,6 +83,20 @@ def test_the_experiments_own_values_are_tried_first_and_what_a_value_does_not_ch
     assert len(list((made / "source_classifier").iterdir())) == 1
 
 
+def test_a_run_of_the_tuned_experiment_takes_over_what_its_trial_trained(homes: Homes) -> None:
+    study = tuning(homes)
+    study.write_best(study.run(1))
+    tuned = Chain(load_experiment(study.file), homes)
+    tuned.data_validation()
+    tuned.draws()
+    stages = [tuned.source_gan(), tuned.source_classifier(), *tuned.transferred_gans(), *tuned.synthetic_images()]
+    assert len(stages) == 2 + 3 + 3
+    assert all(stage.reused for stage in stages)
+    of_trial = Chain(load_experiment(homes.experiments / "tried.yaml"), homes)
+    assert of_trial.require("source_gan").path != tuned.require("source_gan").path
+    assert not tuned.domain_gap().reused
+
+
 def test_a_stopped_study_goes_on_and_finds_what_one_in_one_go_finds(homes: Homes, tmp_path: Path) -> None:
     once = tuning(homes, url=f"sqlite:///{tmp_path}/once.db").run(3)
     parts = tuning(homes)

@@ -10,9 +10,10 @@ import pytest
 from gtl_core.files import write_text
 from gtl_core.homes import Homes
 from gtl_core.registry.tracking import open_store
-from gtl_core.store import StageStore
+from gtl_core.store import RECORD, StageStore
 from pipelines.busy import experiment_lock
 from pipelines.cli.main import invoke
+from pipelines.stage_folders import folder_bytes, stage_folders
 from tests.registry.retention.kept_runs import ROOT, RUNS, be_champion, collected, key_of, registration, states
 
 
@@ -28,6 +29,22 @@ def test_what_belongs_to_no_experiment_of_the_project_is_left_alone(homes: Homes
     assert study.path.is_dir()
     assert sheet.is_file()
     assert drift.is_file()
+
+
+def test_a_stage_that_two_experiments_share_stays_with_the_other_and_its_room_is_counted_once(homes: Homes):
+    def make(folder: Path) -> None:
+        write_text(folder / "gan.safetensors", "weights" * 1000)
+
+    first, second = (
+        StageStore(homes.artifacts, name).build("source_gan", key_of(9), make, shared=True) for name in ("one", "two")
+    )
+    of_record = (first.path / RECORD).stat().st_size
+    assert folder_bytes(first.path) == folder_bytes(second.path) == 3500 + of_record // 2
+    for folder in stage_folders(homes.artifacts / "one"):
+        folder.remove()
+    assert not first.path.exists()
+    assert (second.path / "gan.safetensors").read_text() == "weights" * 1000
+    assert folder_bytes(second.path) == 7000 + of_record
 
 
 def test_an_experiment_that_is_being_run_is_left_alone(homes: Homes, capfd):
