@@ -10,7 +10,7 @@ import urllib.error
 import urllib.request
 from contextlib import closing
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import parse_qsl, urlsplit
 
 from gtl_core.errors import InputError
 
@@ -60,15 +60,34 @@ def _check_sqlite(path: Path) -> None:
 
 
 def _check_database(uri: str, default_port: int) -> None:
-    parts = urlsplit(uri)
-    host, port = parts.hostname or "localhost", parts.port or default_port
     try:
-        with closing(socket.create_connection((host, port), timeout=_TIMEOUT_SECONDS)):
+        with closing(_connected(uri, default_port)):
             pass
     except OSError as error:
         raise InputError(
             f"the MLflow store {shown(uri)} does not answer ({error}); start its server or unset MLFLOW_TRACKING_URI"
         ) from error
+
+
+def _connected(uri: str, default_port: int) -> socket.socket:
+    """A connection to a database's server, which may listen on a socket in a folder: `postgresql:///NAME?host=FOLDER`.
+
+    Raises:
+        OSError: nobody answers.
+    """
+    parts = urlsplit(uri)
+    port = parts.port or default_port
+    host = parts.hostname or dict(parse_qsl(parts.query)).get("host", "localhost")
+    if not host.startswith("/"):
+        return socket.create_connection((host, port), timeout=_TIMEOUT_SECONDS)
+    connection = socket.socket(socket.AF_UNIX)
+    try:
+        connection.settimeout(_TIMEOUT_SECONDS)
+        connection.connect(f"{host}/.s.PGSQL.{port}")
+    except OSError:
+        connection.close()
+        raise
+    return connection
 
 
 def _check_server(uri: str) -> None:
