@@ -20,7 +20,7 @@ import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -41,6 +41,7 @@ class Stage:
         version: hash of what was made: the data version that Dagster is told.
         seconds: how long the build took, when it took place.
         reused: whether it was there already.
+        taken_over: whether another experiment had made it, and this one took it over just now.
     """
 
     name: str
@@ -49,6 +50,7 @@ class Stage:
     version: str
     seconds: float
     reused: bool
+    taken_over: bool = False
 
 
 def _any_inputs() -> None:
@@ -119,17 +121,18 @@ class StageStore:
     def _take_over(self, name: str, key: str, partial: Path) -> Stage | None:
         """The stage with the files of another experiment's, if one has made it and they are whole, else None."""
         for record in sorted(self.artifacts.glob(f"*/{glob.escape(name)}/{key}/{RECORD}")):
-            try:
-                files: Mapping[str, str] = read_json(record)["files"]
-                if any(file_sha256(record.parent / file) != sha256 for file, sha256 in files.items()):
-                    continue
-                _clear(partial)
+            files = _whole(record.parent)
+            if files is None:
+                continue
+            _clear(partial)
+            with contextlib.suppress(OSError):  # removed meanwhile
                 for file in (*files, RECORD):
                     link_file(record.parent / file, partial / file)
-                partial.replace(self.path(name, key))
-                return self.find(name, key)
-            except (OSError, ValueError):  # removed meanwhile, or damaged
-                _clear(partial)  # what is made here must not be written into the files of the other
+            if _whole(partial) is not None:
+                _rename(partial, self.path(name, key))
+                found = self.find(name, key)
+                return replace(found, taken_over=True) if found else None
+            _clear(partial)  # what is made here must not be written into the files of the other
         return None
 
     def _make(self, name: str, key: str, make: Callable[[Path], None], partial: Path, *, force: bool) -> Stage:
@@ -151,14 +154,7 @@ class StageStore:
         }
         version = canonical_sha256(files)
         write_json(partial / RECORD, {"name": name, "key": key, "version": version, "seconds": seconds, "files": files})
-        if path.exists():
-            old = path.with_name(f".{key}.old")
-            shutil.rmtree(old, ignore_errors=True)
-            path.replace(old)
-            partial.replace(path)
-            shutil.rmtree(old)
-        else:
-            partial.replace(path)
+        _rename(partial, path)
         return Stage(name, key, path, version, seconds, reused=False)
 
     def _discard_if_mixed(self, partial: Path) -> None:
@@ -168,6 +164,28 @@ class StageStore:
         except BaseException:
             shutil.rmtree(partial, ignore_errors=True)
             raise
+
+
+def _rename(partial: Path, path: Path) -> None:
+    """Gives a stage that is made its own name; one that has it already goes."""
+    if not path.exists():
+        partial.replace(path)
+        return
+    old = path.with_name(f".{path.name}.old")
+    shutil.rmtree(old, ignore_errors=True)
+    path.replace(old)
+    partial.replace(path)
+    shutil.rmtree(old)
+
+
+def _whole(folder: Path) -> list[str] | None:
+    """The files of a finished stage, where all are as they were made; None where one is damaged or gone."""
+    try:
+        files = read_json(folder / RECORD)["files"]
+        same = all(file_sha256(folder / name) == sha256 for name, sha256 in files.items())
+    except (OSError, ValueError, LookupError, TypeError, AttributeError):  # the record may hold any JSON
+        return None
+    return list(files) if same else None
 
 
 def _clear(folder: Path) -> None:

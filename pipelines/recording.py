@@ -58,15 +58,16 @@ def parent_run(store: TrackingStore, chain: Chain, dagster_run_id: str) -> str:
 
 
 def record_stages(chain: Chain, stages: Sequence[Stage], dagster_run_id: str) -> None:
-    """Records stages that were made in this run, each with its curves, scores and pictures.
+    """Records stages that were made or taken over in this run, each with its curves, scores and pictures.
 
     Args:
         chain: the chain that they belong to.
-        stages: finished stages; those that were reused have been recorded by the run that made them. The stages of
-            one strategy (`transferred_gan/STRATEGY/draw-N`) share a child run.
+        stages: finished stages. Those that were reused have been recorded by the run that made them, but not for this
+            experiment where they were another one's. The stages of one strategy (`transferred_gan/STRATEGY/draw-N`)
+            share a child run.
         dagster_run_id: the Dagster run.
     """
-    made = [stage for stage in stages if not stage.reused]
+    made = [stage for stage in stages if not stage.reused or stage.taken_over]
     if not made:
         return
     store = open_store(chain.homes)

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from gtl_core import store as store_module
 from gtl_core.data.directory_hash import Unchanged
 from gtl_core.errors import InputError
-from gtl_core.files import atomic_path, canonical_sha256, file_sha256
+from gtl_core.files import atomic_path, canonical_sha256, file_sha256, link_file
 from gtl_core.store import Stage, StageStore, code_version
 
 
@@ -171,6 +171,8 @@ def of_another(tmp_path: Path) -> Stage:
 def test_what_another_experiment_made_from_the_same_is_not_made_again(store: StageStore, of_another: Stage) -> None:
     mine = store.build(of_another.name, KEY, never, shared=True)
     assert mine.reused
+    assert mine.taken_over
+    assert not store.build(of_another.name, KEY, never, shared=True).taken_over
     assert (mine.version, mine.seconds) == (of_another.version, of_another.seconds)
     assert mine.path == store.path(of_another.name, KEY) != of_another.path
     shutil.rmtree(of_another.path)
@@ -192,17 +194,31 @@ def test_it_is_made_again_by_force_under_another_name_and_where_it_tells_of_its_
     assert (of_another.path / "gan.safetensors").read_text() == "late"
 
 
-@pytest.mark.parametrize("damaged", ["gan.safetensors", "stage.json"])
-def test_a_damaged_stage_of_another_is_not_taken_over(store: StageStore, of_another: Stage, damaged: str) -> None:
-    (of_another.path / damaged).write_text("not what was made")
+DAMAGES = [("gan.safetensors", "not what was made")] + [
+    ("stage.json", content) for content in ("", "{}", "[]", "null", '{"files": []}', '{"files": {"lost": "0"}}')
+]
+
+
+@pytest.mark.parametrize(("damaged", "content"), DAMAGES)
+def test_a_damaged_stage_of_another_is_not_taken_over_and_costs_no_checkpoint(
+    store: StageStore, of_another: Stage, damaged: str, content: str
+) -> None:
+    (of_another.path / damaged).write_text(content)
+
+    def fail(folder: Path) -> None:
+        (folder / "checkpoint").write_text("half")
+        raise RuntimeError("power cut")
 
     def make(folder: Path) -> None:
-        assert not list(folder.iterdir())
+        assert [file.name for file in folder.iterdir()] == ["checkpoint"]
         (folder / "gan.safetensors").write_text("mine")
+
+    with pytest.raises(RuntimeError):
+        store.build(of_another.name, KEY, fail, shared=True)
 
     assert not store.build(of_another.name, KEY, make, shared=True).reused
     assert (store.path(of_another.name, KEY) / "gan.safetensors").read_text() == "mine"
-    assert (of_another.path / damaged).read_text() == "not what was made"
+    assert (of_another.path / damaged).read_text() == content
 
 
 def test_what_was_begun_here_gives_way_to_what_another_has_finished(store: StageStore, of_another: Stage) -> None:
@@ -214,6 +230,20 @@ def test_what_was_begun_here_gives_way_to_what_another_has_finished(store: Stage
         StageStore(store.artifacts, "some-experiment").build(of_another.name, KEY, fail)
     mine = store.build(of_another.name, KEY, never, shared=True)
     assert not (mine.path / "checkpoint").exists()
+
+
+def test_what_is_made_anew_while_it_is_taken_over_is_not_mixed(
+    store: StageStore, of_another: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def made_anew(file: Path, name: Path) -> None:
+        (of_another.path / "gan.safetensors").unlink(missing_ok=True)
+        (of_another.path / "gan.safetensors").write_text("by force")
+        link_file(file, name)
+
+    monkeypatch.setattr(store_module, "link_file", made_anew)
+    mine = store.build(of_another.name, KEY, lambda folder: (folder / "gan").write_text("x") and None, shared=True)
+    assert not mine.reused
+    assert [file.name for file in sorted(mine.path.iterdir())] == ["gan", "stage.json"]
 
 
 def test_where_files_cannot_be_linked_they_are_copied(
