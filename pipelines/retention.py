@@ -14,6 +14,7 @@ after, the registry's entries, and the records of Dagster's and MLflow's runs.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -40,7 +41,7 @@ from pipelines.busy import experiment_lock
 from pipelines.leftovers import remove_logs, remove_temporary
 from pipelines.recording import experiment_title
 from pipelines.report import report_folder
-from pipelines.stage_folders import StageFolder, stage_folders
+from pipelines.stage_folders import Inode, StageFolder, stage_folders
 from pipelines.stages import Chain
 
 _MANY = ("transferred_gan/", "scratch_gan/", "synthetic_images/")
@@ -83,10 +84,11 @@ def collect_garbage(homes: Homes, keep: int, *, dry_run: bool) -> Collected:
     run = {path.stem for path in homes.experiments.glob("*.yaml") if (homes.artifacts / path.stem).is_dir()}
     names = sorted(run | set(registered_experiments(store) if store else []))
     dagster_runs: set[str] = set()
+    gone: Counter[Inode] = Counter()
     for name in names:
         try:
             with experiment_lock(homes, name, "gtl gc"):
-                dagster_runs |= _Experiment(name, homes, store, keep, dry_run, outcome).collect()
+                dagster_runs |= _Experiment(name, homes, store, keep, dry_run, outcome, gone).collect()
         except GtlError as error:
             outcome.left[name] = str(error)
     looked_at = set(names) - outcome.left.keys()
@@ -107,6 +109,7 @@ class _Experiment:
     keep: int
     dry_run: bool
     outcome: Collected
+    gone: Counter[Inode]
 
     def collect(self) -> set[str]:
         """Removes what is not needed of it.
@@ -132,7 +135,7 @@ class _Experiment:
             if not _is_needed(folder, kept, present):
                 kind = "stage" if folder.state == "finished" else "unfinished stage"
                 name = folder.path.relative_to(self.homes.artifacts).as_posix()
-                removed.append(Freed(kind, name, folder.bytes()))
+                removed.append(Freed(kind, name, folder.bytes(self.gone if self.dry_run else None)))
                 if not self.dry_run:
                     folder.remove()
         if self.store:

@@ -5,12 +5,16 @@ from __future__ import annotations
 import os
 import re
 import shutil
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 from gtl_core.store import RECORD
+
+Inode = tuple[int, int]
+"""Device and number of a file, whatever its names."""
 
 _HIDDEN = re.compile(r"\.(?P<key>[0-9a-f]{16})\.(?P<state>partial|old|removed)")
 
@@ -32,9 +36,9 @@ class StageFolder:
     state: State
     stage: Path
 
-    def bytes(self) -> int:
-        """How much room it takes."""
-        return folder_bytes(self.path)
+    def bytes(self, gone: Counter[Inode] | None = None) -> int:
+        """How much room its removal makes; see `folder_bytes`."""
+        return folder_bytes(self.path, gone)
 
     def remove(self) -> None:
         """Removes it: under another name first, so that a killed call leaves no half stage that looks like a whole."""
@@ -60,17 +64,25 @@ def stage_folders(root: Path) -> Iterator[StageFolder]:
                 yield StageFolder(path / name, hidden["state"], path / hidden["key"])  # type: ignore[arg-type]
 
 
-def folder_bytes(folder: Path) -> int:
-    """How much room the files below a folder take; what vanishes meanwhile counts nothing.
+def folder_bytes(folder: Path, gone: Counter[Inode] | None = None) -> int:
+    """How much room the removal of a folder makes; what vanishes meanwhile counts nothing.
 
-    Of a file that has other names too, because experiments share a stage, it is this name's share.
+    A file that experiments share has a name in the folder of each, and its room is free when the last of them goes.
+
+    Args:
+        folder: the folder.
+        gone: names of files that would be gone by now, where nothing is really removed; those of the folder join them.
     """
     total = 0
     for root, _, files in os.walk(folder):
         for name in files:
             try:
                 status = os.lstat(Path(root) / name)
-                total += status.st_size // status.st_nlink
             except FileNotFoundError:
                 continue
+            removed = 1
+            if gone is not None:
+                gone[status.st_dev, status.st_ino] += 1
+                removed = gone[status.st_dev, status.st_ino]
+            total += status.st_size if status.st_nlink == removed else 0
     return total
