@@ -14,7 +14,7 @@ from gtl_core.config.experiment import (
 )
 from gtl_core.config.gan import GanConfig
 from gtl_core.config.promotion import LimitsConfig, Metric, PromotionConfig
-from gtl_core.config.reading import load_experiment, tuned
+from gtl_core.config.reading import load_experiment, read_content, tuned
 from gtl_core.config.retraining import DriftConfig, RetrainConfig, ScheduleConfig
 from gtl_core.config.strategies import (
     ClassMixingConfig,
@@ -82,5 +82,6 @@ __all__ = [
     "TranslationConfig",
     "WeightStrategyConfig",
     "load_experiment",
+    "read_content",
     "tuned",
 ]

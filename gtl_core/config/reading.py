@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import yaml
 from pydantic import ValidationError
+from ruamel.yaml import YAML
+from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
 from gtl_core.config.experiment import Experiment
 from gtl_core.config.tuning import with_values
@@ -24,19 +25,11 @@ def load_experiment(path: Path) -> Experiment:
         InputError: the file is missing, is not YAML, or holds an unknown key or impossible value; the
             message gives the key's path, what was given and what is allowed.
     """
-    if not path.is_file():
-        raise InputError(f"no experiment file {path}")
-    try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: not a YAML file: {' '.join(str(error).split())}") from error
-    if not isinstance(content, dict):
-        raise InputError(f"{path}: expected keys such as name, source and target, found {type(content).__name__}")
+    content = read_content(path)
     try:
         experiment = Experiment.model_validate(content)
     except ValidationError as error:
-        problems = "; ".join(_explain(problem) for problem in error.errors())
-        raise InputError(f"{path}: {problems}") from None
+        raise InputError(f"{path}: {_explained(error)}") from None
     if experiment.name != path.stem:
         raise InputError(f"{path}: name is {experiment.name!r} but the file is {path.name}; make the two agree")
     for key, values in (experiment.tuning or {}).items():
@@ -46,6 +39,28 @@ def load_experiment(path: Path) -> Experiment:
             except InputError as error:
                 raise InputError(f"{path}: tuning.{key}: {end!r} cannot be, because {error}") from None
     return experiment
+
+
+def read_content(path: Path) -> dict[str, Any]:
+    """What stands in an experiment file, unchecked.
+
+    By YAML 1.2, in which `1e-3` is a number and `no` a word, and where no key may stand twice.
+
+    Raises:
+        InputError: the file is missing, is not YAML, or holds no keys.
+    """
+    if not path.is_file():
+        raise InputError(f"no experiment file {path}")
+    try:
+        content = YAML(typ="safe", pure=True).load(path.read_text(encoding="utf-8"))
+    except MarkedYAMLError as error:
+        line = f"line {error.problem_mark.line + 1}: " if error.problem_mark else ""
+        raise InputError(f"{path}: not a YAML file: {line}{error.problem}") from error
+    except (YAMLError, ValueError, RecursionError) as error:  # the last two of dates, numbers and brackets
+        raise InputError(f"{path}: not a YAML file: {' '.join(str(error).split())}") from error
+    if not isinstance(content, dict):
+        raise InputError(f"{path}: expected keys such as name, source and target, found {type(content).__name__}")
+    return content
 
 
 def tuned(experiment: Experiment, values: Mapping[str, Any]) -> Experiment:
@@ -62,9 +77,33 @@ def tuned(experiment: Experiment, values: Mapping[str, Any]) -> Experiment:
     try:
         return Experiment.model_validate(with_values(content, values))
     except ValidationError as error:
-        raise InputError("; ".join(_explain(problem) for problem in error.errors())) from None
+        raise InputError(_explained(error)) from None
     except ValueError as error:
         raise InputError(str(error)) from None
+
+
+def _explained(error: ValidationError) -> str:
+    """All that is wrong, in one line."""
+    problems = error.errors()
+    # A list whose elements are wrong is said to be empty too, because none of them is left.
+    wrong_within = {problem["loc"][:-1] for problem in problems}
+    return "; ".join(
+        _explain(problem)
+        for problem in problems
+        if not (
+            problem["type"] == "too_short" and any(loc[: len(problem["loc"])] == problem["loc"] for loc in wrong_within)
+        )
+    )
+
+
+_EXPECTED = {
+    "model_type": "expected a section with keys of its own",
+    "dict_type": "expected a section with keys of its own",
+    "tuple_type": "expected a list, such as [a, b]",
+    "list_type": "expected a list, such as [a, b]",
+    "bool_type": "expected true or false",
+}
+"""What pydantic tells in words of Python."""
 
 
 def _explain(problem: Any) -> str:
@@ -74,6 +113,6 @@ def _explain(problem: Any) -> str:
         return f"{where}: unknown key"
     if problem["type"] == "missing":
         return f"{where}: missing"
-    message = problem["msg"].removeprefix("Value error, ")
+    message = _EXPECTED.get(problem["type"]) or problem["msg"].removeprefix("Value error, ")
     given = problem["input"]
     return f"{where}: {message}" if isinstance(given, (dict, list, tuple)) else f"{where}: {message}, got {given!r}"

@@ -88,6 +88,8 @@ def _tunable(ranges: dict[str, Any]) -> dict[str, Any]:
     for path in ranges:
         if path.split(".")[0] not in TUNABLE:
             raise ValueError(f"{path}: only what stands below {', '.join(TUNABLE)} can be tuned")
+        if path == "transfer.pilot":
+            raise ValueError(f"{path}: trials have no pilots, so there is nothing to try")
     return ranges
 
 

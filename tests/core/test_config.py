@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import yaml
 
-from gtl_core.config import Experiment, load_experiment
+from gtl_core.config import Experiment, load_experiment, read_content
 from gtl_core.errors import InputError
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -80,6 +80,9 @@ def test_a_strategy_may_carry_its_settings(tmp_path: Path) -> None:
             "target.labelled_per_class: Input should be greater than or equal to 0, got -1",
         ),
         ("transfer.strategies", [], "transfer.strategies"),
+        ("transfer.strategies", "finetune", "transfer.strategies: expected a list, such as [a, b], got 'finetune'"),
+        ("gan", None, "gan: expected a section with keys of its own, got None"),
+        ("target.use_unlabelled", "maybe", "target.use_unlabelled: expected true or false, got 'maybe'"),
         ("transfer.strategies", ["finetune", "finetune"], "finetune stands more than once"),
         ("transfer.strategies", ["fine_tune"], "fine_tune"),
         ("evaluation.arms", ["transferred_gan"], "at least one arm without a GAN"),
@@ -152,6 +155,38 @@ def test_a_target_without_labels_is_taken_with_strategies_that_translate_the_sou
 def test_a_file_that_is_no_mapping_is_refused_in_one_line(tmp_path: Path, content: str) -> None:
     with pytest.raises(InputError) as caught:
         load_experiment(written(tmp_path, content))
+    assert "\n" not in str(caught.value)
+
+
+def test_a_list_with_a_wrong_element_is_not_called_empty(tmp_path: Path) -> None:
+    with pytest.raises(InputError) as caught:
+        load_experiment(written(tmp_path, changed("transfer.strategies", ["fine_tune"])))
+    assert "at least 1 item" not in str(caught.value)
+
+
+def test_numbers_and_words_are_read_by_yaml_1_2(tmp_path: Path) -> None:
+    path = tmp_path / "small.yaml"
+    path.write_text("a: 1e-3\nb: 010\nc: [no, yes, on]\nd: 1:30\ne: true\n")
+    assert read_content(path) == {"a": 0.001, "b": 10, "c": ["no", "yes", "on"], "d": "1:30", "e": True}
+
+
+@pytest.mark.parametrize(
+    ("line", "told"),
+    [
+        ("transfer: {strategies: [freeze_d], steps: 3}", 'line 3: found duplicate key "transfer"'),
+        ("description: 2020-13-45", "month must be in 1..12"),
+        ("description: !!int abc", "invalid literal"),
+        (f"description: {'9' * 5000}", "digits"),
+        (f"description: {'[' * 3000}", "recursion"),
+        ("description: [", "line 3: expected the node content"),
+    ],
+)
+def test_what_yaml_cannot_be_is_refused_in_one_line_that_names_the_file(tmp_path: Path, line: str, told: str) -> None:
+    path = written(tmp_path, f"name: small\ntransfer: {{strategies: [finetune]}}\n{line}")
+    with pytest.raises(InputError) as caught:
+        load_experiment(path)
+    assert str(caught.value).startswith(f"{path}: not a YAML file: ")
+    assert told in str(caught.value)
     assert "\n" not in str(caught.value)
 
 
