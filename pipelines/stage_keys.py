@@ -110,6 +110,8 @@ class StageKeys:
         transfer["strategy"] = strategy.model_dump(mode="json", exclude={"alias"}) if strategy else None
         inputs = {"draws": self.draws_key, "draw": draw, "transfer": transfer, "gan": self._gan}
         inputs |= self._descriptions(self.sets[1])
+        if strategy is None:  # the others start from networks of the source, whose keys tell the size
+            inputs["image"] = self._image
         if gan_seed:
             inputs["gan_seed"] = gan_seed
         if strategy and strategy.uses_source_gan:
@@ -193,6 +195,8 @@ class StageKeys:
             "evaluation",
             **pilot,
             **tuned,
+            # The verdict's scope names both sets; the same images may stand under two names.
+            names=[self.experiment.source.dataset, self.experiment.target.dataset],
             synthetic=[self.synthetic_key(self._strategy(label), draw, seed) for label, draw, seed in self._grid],
             draws=self.draws_key,
             source=self.sets[0].version,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -87,6 +88,13 @@ def test_a_gan_of_the_target_alone_knows_nothing_of_the_source(homes: Homes, mad
     gan = GanCheckpoint.load(made.transferred("scratch_gan", 0).path / "gan.safetensors")
     assert gan.classes == made.sets[1].classes
     assert gan.step == made.experiment.gan.steps
+
+
+def test_a_gan_of_another_size_is_another_gan(made: Chain) -> None:
+    image = made.experiment.image.model_copy(update={"size": 32})
+    larger = replace(made, experiment=made.experiment.model_copy(update={"image": image}))
+    for strategy in (None, *made.experiment.transfer.strategies):
+        assert larger.transferred_key(strategy, 0) != made.transferred_key(strategy, 0)
 
 
 def test_no_gan_is_trained_on_the_target_alone_unless_an_arm_asks_for_it(homes: Homes, made: Chain) -> None:
