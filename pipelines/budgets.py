@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from gtl_core.config import Experiment
+from gtl_core.config import Experiment, tuned
 from gtl_core.errors import InputError
 from gtl_core.homes import Homes
 from gtl_core.progress import OnProgress, Progress
@@ -54,8 +54,15 @@ def run_budgets(experiment: Experiment, counts: Sequence[int], homes: Homes, on_
 
 
 def with_labels(experiment: Experiment, count: int) -> Experiment:
-    """The experiment with another label count."""
-    return experiment.model_copy(update={"target": experiment.target.model_copy(update={"labelled_per_class": count})})
+    """The experiment with another label count.
+
+    Raises:
+        InputError: its other settings cannot be with that count.
+    """
+    try:
+        return tuned(experiment, {"target.labelled_per_class": count})
+    except InputError as error:
+        raise InputError(f"--labelled {count}: {error}") from error
 
 
 def _chain(experiment: Experiment, count: int, homes: Homes, on_progress: OnProgress) -> Chain:

@@ -22,7 +22,7 @@ from optuna.trial import FrozenTrial, TrialState
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import SQLAlchemyError
 
-from gtl_core.config import Experiment, load_experiment, tuned
+from gtl_core.config import Experiment, load_experiment, read_content, tuned
 from gtl_core.config.base import LONGEST_SLUG
 from gtl_core.config.tuning import Span, value_at, with_values
 from gtl_core.errors import GtlError, InputError
@@ -185,7 +185,7 @@ class Tuning:
             raise InputError(
                 f"{path} has changed since the tuning began; run gtl tune again, which keeps what still holds"
             )
-        content = with_values(yaml.safe_load(path.read_text(encoding="utf-8")), best.values)
+        content = with_values(read_content(path), best.values)
         content |= {
             "name": self.file.stem,
             "tuned_trials": len([trial for trial in trials if trial.score is not None]),
@@ -265,7 +265,8 @@ class Tuning:
         found: list[dict[str, Any]] = []
         count = self.experiment.evaluation.draws
         try:
-            experiment = tuned(self.experiment, values)
+            # Pilots spare long transfers of strategies that harm; a trial compares all of them anyway.
+            experiment = tuned(self.experiment, {**values, "transfer.pilot": None})
             for first in range(0, count, _RUNG):
                 rung = tuple(range(first, min(first + _RUNG, count)))
                 found.append(_usefulness(Chain(experiment, self.homes, told, only=rung)))

@@ -102,3 +102,14 @@ def test_counts_that_cannot_be_are_refused_in_one_line_before_any_training(
     assert message in told
     assert "\n" not in told
     assert not (tmp_path / "artifacts").exists()
+
+
+def test_a_count_with_which_the_other_settings_cannot_be_is_refused_before_any_training(
+    located: Homes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv("GTL_ARTIFACTS", str(tmp_path / "artifacts"))
+    strategies = [{"name": "dagan", "steps": 2, "target_steps": 2}]
+    learned = Experiment.model_validate({**BUDGETED, "transfer": {"strategies": strategies}})
+    with pytest.raises(InputError, match=r"--labelled 1: "):
+        run_budgets(learned, [1, 2], Homes.locate(), silent)
+    assert not (tmp_path / "artifacts").exists()

@@ -97,6 +97,17 @@ def test_a_run_of_the_tuned_experiment_takes_over_what_its_trial_trained(homes: 
     assert not tuned.domain_gap().reused
 
 
+def test_trials_have_no_pilots_and_the_tuned_experiment_has_them_again(homes: Homes) -> None:
+    transfer = {**TUNED["transfer"], "strategies": ["finetune", "freeze_d"], "pilot": 0.5}
+    written(homes, transfer=transfer)
+    study = tuning(homes)
+    trials = study.run(1)
+    assert [trial.state for trial in trials] == ["complete"]
+    assert not (homes.artifacts / "tried" / "pilot").exists()
+    study.write_best(trials)
+    assert load_experiment(study.file).transfer.pilot == 0.5
+
+
 def test_a_stopped_study_goes_on_and_finds_what_one_in_one_go_finds(homes: Homes, tmp_path: Path) -> None:
     once = tuning(homes, url=f"sqlite:///{tmp_path}/once.db").run(3)
     parts = tuning(homes)
@@ -189,6 +200,7 @@ def test_a_trial_that_fails_says_why_and_the_others_go_on(homes: Homes) -> None:
         ({"tuning": {"transfer.steps": []}}, "two choices or more"),
         ({"tuning": {"transfer.stepz": [1, 2]}}, "transfer.stepz: unknown key"),
         ({"tuning": {"transfer.steps": [0, 2]}}, "greater than or equal to 1"),
+        ({"tuning": {"transfer.pilot": [0.1, 0.2]}}, "trials have no pilots"),
         ({"tuning": {"evaluation.draws": [2, 3]}}, "only what stands below gan, transfer"),
         ({"tuning": {"transfer.strategies.freeze_d.blocks": [1, 2]}}, "no strategy of that name"),
         ({"tuning": {"transfer.strategies.finetune.lecam": {"low": 0.0, "high": 1.0, "log": True}}}, "above 0"),
