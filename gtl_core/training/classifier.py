@@ -263,7 +263,7 @@ def train_source_classifier(
         checkpoint: folder of the checkpoint, where the backbone is one.
 
     Raises:
-        InputError: as `load_checkpoint` raises it.
+        InputError: as `load_checkpoint` raises it, or the learning rate is so high that the weights are no numbers.
     """
     _, channels, size, _ = images.shape
     kind = {"size": size, "channels": channels, "classes": len(classes)}
@@ -284,6 +284,8 @@ def train_source_classifier(
             on_progress=on_progress,
             task="source_classifier",
         )
+    if not all(bool(torch.isfinite(tensor).all()) for tensor in model.state_dict().values()):
+        raise InputError("the training of the source classifier diverged; lower classifier.learning_rate")
     path = folder / "classifier.safetensors"
     save_classifier(path, model, classes)
     return path

@@ -14,6 +14,8 @@ import pytest
 import yaml
 from project_copy import Project
 
+pytestmark = pytest.mark.end_to_end
+
 RANGES = {"transfer.steps": {"low": 5, "high": 40}}
 
 

@@ -121,6 +121,30 @@ def test_a_changed_evaluation_reuses_the_gans(project: Project, first_run: Any) 
     assert not stages["registered_models"]
 
 
+def test_another_experiment_takes_over_what_was_trained_and_has_it_in_its_own_records(
+    project: Project, first_run: Any
+) -> None:
+    project.experiment("twin")
+    try:
+        twin = project.json("run", "twin")
+    finally:
+        (project.root / "experiments" / "twin.yaml").unlink()
+    reused = {stage["name"] for stage in twin["stages"] if stage["reused"]}
+    assert {"source_gan", "source_classifier", "transferred_gans", "synthetic_images"} <= reused
+    assert not {"evaluation", "registered_models", "report"} & reused
+    same = ("label", "difference", "low", "high")
+    assert [twin["verdict"][key] for key in same] == [first_run["verdict"][key] for key in same]
+    record = project.json("lineage", "gtl-twin-classifier/1")
+    assert {file["path"].split("/")[0] for file in record["checkpoints"]} == {"twin"}
+    with sqlite3.connect(project.root / "mlruns" / "mlflow.db") as store:
+        children = store.execute(
+            "select r.name from runs r join tags t on t.run_uuid = r.run_uuid "
+            "where t.key = 'mlflow.parentRunId' and t.value = ?",
+            [twin["mlflow_run_id"]],
+        ).fetchall()
+    assert {"source_gan", "transferred_gan/finetune", "evaluation"} <= {name for (name,) in children}
+
+
 def test_every_hash_of_the_lineage_is_that_of_its_file(project: Project, first_run: Any) -> None:
     record = project.json("lineage", "gtl-tiny-classifier/1")
     assert record["model"]["name"] == "gtl-tiny-classifier"

@@ -73,6 +73,16 @@ def test_the_same_seed_gives_the_same_file_and_another_seed_another(digits: Imag
     assert hashes[0] == hashes[1] != hashes[2]
 
 
+def test_a_source_classifier_that_diverges_is_not_saved_and_the_user_is_told_what_to_lower(
+    digits: ImageSet, tmp_path: Path
+):
+    rows = digits.training_rows()
+    config = ClassifierConfig(width=4, source_steps=8, batch=16, learning_rate=1e30)
+    with pytest.raises(InputError, match=r"lower classifier\.learning_rate"):
+        train_source_classifier(digits.images[rows], digits.labels[rows], digits.classes, config, 0, tmp_path)
+    assert not list(tmp_path.iterdir())
+
+
 def test_a_saved_classifier_predicts_the_same_and_knows_its_classes(digits: ImageSet, tmp_path: Path):
     model = trained(digits, steps=5)
     save_classifier(tmp_path / "c.safetensors", model, digits.classes)
