@@ -89,14 +89,11 @@ def next_window(
         The window, and the memory with it; or what there is of it so far.
 
     Raises:
-        InputError: the folder is not there or cannot be read.
+        InputError: the folder is not there or cannot be read, or a name in it is no text.
     """
     if not folder.is_dir():
         raise InputError(f"the incoming folder {folder} is not there; make it, or change drift.incoming")
-    try:
-        tree = FolderTree(folder)
-    except OSError as error:
-        raise InputError(f"the incoming folder {folder} cannot be read: {error.strerror}") from None
+    tree = FolderTree(folder)
     found = {name: mark for name in tree.names if (mark := _mark(folder / name))}
     left_out = [LeftOut(name, "no sound" if scale else "no image") for name in found if not wanted(name, scale)]
     new = [

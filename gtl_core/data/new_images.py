@@ -18,6 +18,7 @@ from gtl_core.data.readers.class_folders import is_image
 from gtl_core.data.readers.file_trees import FileTree, FolderTree, UnreadableFile, ZipTree
 from gtl_core.data.readers.idx import image_files
 from gtl_core.data.readers.layouts import open_reader
+from gtl_core.data.readers.parquet import is_parquet
 from gtl_core.data.wav import BadSound, decode_wav
 from gtl_core.errors import InputError
 
@@ -113,8 +114,8 @@ Content = tuple[str, bytes | npt.NDArray[np.uint8] | None, str]
 def _contents(path: Path, most: int, seed: int, scale: MelScale | None) -> Iterator[Content]:
     """What lies at a path, file by file; of more than `most` images, random ones."""
     rng = np.random.default_rng(seed)
-    if path.is_dir() and not image_files(path) and not any(path.rglob("*.parquet")):
-        yield from _of_tree(FolderTree(path), most, rng, scale)
+    if path.is_dir() and not image_files(path) and not any(map(is_parquet, (tree := FolderTree(path)).names)):
+        yield from _of_tree(tree, most, rng, scale)
     elif path.is_file() and path.suffix not in (".npz", ".parquet") and is_zipfile(path):
         yield from _of_tree(ZipTree(path), most, rng, scale)
     else:

@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from gtl_core.data.decoding import BadImage, channels_of, decoded
 from gtl_core.data.readers.class_folders import is_image
-from gtl_core.data.readers.file_trees import MAX_FILE_BYTES, FolderTree
+from gtl_core.data.readers.file_trees import MAX_FILE_BYTES, FolderTree, require_text
 from gtl_core.errors import InputError
 
 MOST = 10_000
@@ -65,7 +65,7 @@ def read_pictures(paths: Sequence[Path]) -> list[PictureFile]:
         raise InputError(f"two pictures are called {twice[0]}; rename one of them, or give them to two commands")
     pictures, bad = [], []
     for name, path in files:
-        _require_text(name)
+        require_text(name)
         try:
             pictures.append(PictureFile.of(name, partial(_pixels, path)))
         except InputError as error:
@@ -86,14 +86,6 @@ def _files(path: Path) -> list[tuple[str, Path]]:
     if not found:
         raise InputError(f"{path}: no picture in it; JPEG and PNG files are read")
     return found
-
-
-def _require_text(name: str) -> None:
-    """Refuses a file name in another encoding than the system's, which no report could hold."""
-    try:
-        name.encode()
-    except UnicodeEncodeError:
-        raise InputError(f"{name!r}: the name of this file is no UTF-8 text; rename it") from None
 
 
 def _pixels(path: Path) -> npt.NDArray[np.uint8]:

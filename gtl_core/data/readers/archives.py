@@ -6,7 +6,9 @@ is time, and memory where a file lies about its size.
 
 from __future__ import annotations
 
+import struct
 import zipfile
+import zlib
 from pathlib import Path
 
 from gtl_core.errors import InputError
@@ -16,6 +18,9 @@ HARMLESS_BYTES = 2**30
 MOST_RATIO = 200
 """What unpacks to more may have so many times its packed size; sets of images and sounds have less than ten times."""
 MAX_MEMBERS = 2_000_000
+
+DAMAGED = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, OSError)
+"""What reading a damaged member raises: where the damage is in a number, zipfile takes it for a later version's."""
 
 _METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 
@@ -53,7 +58,7 @@ def open_zip(path: Path, kind: str) -> zipfile.ZipFile:
     """
     try:
         archive = zipfile.ZipFile(path)
-    except (zipfile.BadZipFile, EOFError) as error:
+    except (zipfile.BadZipFile, EOFError, NotImplementedError, ValueError, struct.error) as error:
         raise InputError(f"{path}: not a whole {kind}; download or pack it again") from error
     members = archive.infolist()
     if len(members) > MAX_MEMBERS:

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import os
+import stat
 import zipfile
-import zlib
 from pathlib import Path, PurePosixPath
 from typing import Protocol
 
-from gtl_core.data.readers.archives import open_zip
+from gtl_core.data.readers.archives import DAMAGED, open_zip
 from gtl_core.errors import InputError
 
 MAX_FILE_BYTES = 64 * 2**20
 """A larger file is no image and no sound that GTL would read."""
+
+
+Place = tuple[int, int]
+"""Device and inode of a folder."""
 
 
 class UnreadableFile(Exception):
@@ -32,12 +37,45 @@ class FileTree(Protocol):
 
 
 class FolderTree:
-    """The files below a folder; names that begin with a dot are left out."""
+    """The files below a folder, and below what it links to; names that begin with a dot are left out.
+
+    Args:
+        folder: the folder.
+
+    Attributes:
+        names: of all files, also of links that lead nowhere, which cannot be read.
+        lost: what the links that lead nowhere or in a circle may have hidden, in a few words each.
+
+    Raises:
+        InputError: a folder cannot be read, or a name is no text.
+    """
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        relative = (path.relative_to(folder) for path in folder.rglob("*") if path.is_file())
-        self.names = sorted(path.as_posix() for path in relative if not _hidden(path.parts))
+        self.names: list[str] = []
+        self.lost: list[str] = []
+        # Each folder with those above it, so that a link to one of these is not followed for ever.
+        waiting: list[tuple[str, frozenset[Place]]] = [("", frozenset([_place(folder.stat())]))]
+        while waiting:
+            inside, above = waiting.pop()
+            for entry in _entries(folder / inside):
+                if _hidden((entry.name,)):
+                    continue
+                name = f"{inside}/{entry.name}" if inside else entry.name
+                require_text(name)
+                status = _status(entry)
+                if status is None and entry.is_symlink():
+                    self.names.append(name)
+                    self.lost.append(f"{name} is a link that leads nowhere")
+                elif status and stat.S_ISREG(status.st_mode):
+                    self.names.append(name)
+                elif status and stat.S_ISDIR(status.st_mode):
+                    if (place := _place(status)) in above:
+                        self.lost.append(f"{name} is a link back to a folder that it lies in")
+                    else:
+                        waiting.append((name, above | {place}))
+        self.names.sort()
+        self.lost.sort()
 
     def read(self, name: str) -> bytes:
         """Bytes of a file; see `FileTree.read`."""
@@ -53,25 +91,74 @@ class ZipTree:
     """The members of a zip archive.
 
     Raises:
-        InputError: it is no zip archive that `open_zip` takes, or has a member that would unpack outside of it.
+        InputError: it is no zip archive that `open_zip` takes, has a member that would unpack outside of it, or two of
+            one name.
     """
 
     def __init__(self, path: Path) -> None:
         self._archive = open_zip(path, "zip archive")
-        members = [member for member in self._archive.infolist() if not member.is_dir()]
-        for member in members:
+        self._members: dict[str, zipfile.ZipInfo] = {}
+        for member in self._archive.infolist():
+            # Not `is_dir`, which fails on a member without a name.
+            if member.filename.endswith("/"):
+                continue
             _require_inside(member.filename, path)
-        self.names = sorted(member.filename for member in members if not _hidden(PurePosixPath(member.filename).parts))
+            # Some tools write ./CLASS/NAME.
+            name = PurePosixPath(member.filename)
+            if _hidden(name.parts):
+                continue
+            if name.as_posix() in self._members:
+                raise InputError(f"{path}: two members are called {name.as_posix()!r}; pack it again with one of them")
+            self._members[name.as_posix()] = member
+        self.names = sorted(self._members)
 
     def read(self, name: str) -> bytes:
         """Bytes of a member; see `FileTree.read`."""
-        size = self._archive.getinfo(name).file_size
-        _require_readable(size)
+        member = self._members[name]
+        _require_readable(member.file_size)
         try:
-            with self._archive.open(name) as stream:
-                return stream.read(size)
-        except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, OSError) as error:
+            with self._archive.open(member) as stream:
+                return stream.read(member.file_size)
+        except DAMAGED as error:
             raise UnreadableFile(f"damaged in the archive: {error}") from error
+
+
+def require_text(name: str) -> None:
+    """Refuses a file name in another encoding than the system's, which no manifest or report could hold.
+
+    Raises:
+        InputError: it is one.
+    """
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        raise InputError(f"{name!r}: the name of this file is no UTF-8 text; rename it") from None
+
+
+def _place(status: os.stat_result) -> Place:
+    """What tells a folder from all others, by whatever path it is reached."""
+    return status.st_dev, status.st_ino
+
+
+def _entries(folder: Path) -> list[os.DirEntry[str]]:
+    """What lies in a folder; nothing where it has gone in the meantime."""
+    try:
+        with os.scandir(folder) as entries:
+            return list(entries)
+    except FileNotFoundError:
+        return []
+    except OSError as error:
+        raise InputError(
+            f"{folder}: the folder cannot be read ({error.strerror}); make it readable, or move it away"
+        ) from error
+
+
+def _status(entry: os.DirEntry[str]) -> os.stat_result | None:
+    """What there is, behind a link too; None where there is nothing, or nothing any more."""
+    try:
+        return entry.stat()
+    except OSError:
+        return None
 
 
 def _require_readable(size: int) -> None:
@@ -91,5 +178,5 @@ def _hidden(parts: tuple[str, ...]) -> bool:
 def _require_inside(name: str, archive: Path) -> None:
     """Refuses an archive with a member that no honest tool names so."""
     path = PurePosixPath(name)
-    if path.is_absolute() or ".." in path.parts or "\\" in name or ":" in path.parts[0]:
+    if not path.parts or path.is_absolute() or ".." in path.parts or "\\" in name or ":" in path.parts[0]:
         raise InputError(f"{archive}: member {name!r} points outside of the archive; it is not read")

@@ -7,10 +7,10 @@ from pathlib import Path
 
 from gtl_core.data.readers.audio import SoundFolderReader, SoundOptions, is_sound
 from gtl_core.data.readers.class_folders import ClassFolderReader, is_image
-from gtl_core.data.readers.file_trees import FileTree, FolderTree, ZipTree
+from gtl_core.data.readers.file_trees import FileTree, FolderTree, ZipTree, require_text
 from gtl_core.data.readers.idx import IdxReader, image_files
 from gtl_core.data.readers.npz import NpzReader
-from gtl_core.data.readers.parquet import ParquetReader
+from gtl_core.data.readers.parquet import ParquetReader, is_parquet
 from gtl_core.data.readers.record import Reader
 from gtl_core.errors import InputError
 
@@ -27,16 +27,21 @@ def open_reader(path: Path, size: int | None = None, sound: SoundOptions | None 
         sound: how they become pictures.
 
     Raises:
-        InputError: the path is missing, empty, of a layout that is not known, or holds images and sounds.
+        InputError: the path is missing, empty, of a layout that is not known, holds images and sounds, or is a
+            folder in which another cannot be read, a link leads nowhere, or a name is no text.
     """
     if path.is_dir():
+        tree = FolderTree(path)
+        if tree.lost:
+            raise InputError(f"{path}: {tree.lost[0]}; mend or remove it")
         if files := image_files(path):
             return IdxReader(files)
-        if files := sorted(path.rglob("*.parquet")):
+        if files := [path / name for name in tree.names if is_parquet(name)]:
             return ParquetReader(files)
-        return _of_tree(FolderTree(path), str(path), size, sound)
+        return _of_tree(tree, str(path), size, sound)
     if not path.is_file():
         raise InputError(f"{path} is not there; give a folder, or a .zip, .npz, .parquet or IDX file")
+    require_text(path.name)
     if not path.stat().st_size:
         raise InputError(f"{path} is empty; download or save it again")
     if path.suffix == ".npz":

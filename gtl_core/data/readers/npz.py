@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from gtl_core.data.manifest import UNLABELLED
-from gtl_core.data.readers.archives import open_zip
+from gtl_core.data.readers.archives import DAMAGED, open_zip
 from gtl_core.data.readers.record import Record, numbered_classes, splits_of, text
 from gtl_core.errors import InputError
 
@@ -109,7 +109,7 @@ class NpzReader:
         except KeyError:
             raise InputError(f"{self._path}: no array {name} in it") from None
         # MemoryError: the array says that it is larger than any could be.
-        except (ValueError, OSError, zipfile.BadZipFile, zlib.error, EOFError, MemoryError) as error:
+        except (ValueError, *DAMAGED, MemoryError) as error:
             raise InputError(f"{self._path}: {name} cannot be read: {' '.join(str(error).split())}") from error
         return array
 

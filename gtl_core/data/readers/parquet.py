@@ -23,6 +23,11 @@ from gtl_core.errors import InputError
 _AT_ONCE = 256
 
 
+def is_parquet(name: str) -> bool:
+    """Whether a file's name says that it is a Parquet file."""
+    return name.lower().endswith(".parquet")
+
+
 class ParquetReader:
     """Reads one or several files with the same columns, some rows at a time.
 
