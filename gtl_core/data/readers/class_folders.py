@@ -40,12 +40,13 @@ class ClassFolderReader:
         paths = [PurePosixPath(name) for name in tree.names]
         if not paths:
             raise InputError(f"{where}: no images in it")
-        top = _wrapper(paths)
+        top = _wrapper(paths, suffixes)
         # A file beside the folders, such as a README, is passed over; an image there has lost its class.
         paths = [path for path in paths if len(path.parts) > top + 1 or path.suffix.lower() in suffixes]
         inner = [path.parts[top:] for path in paths]
         tops = {names[0] for names in inner}
-        in_parts = any(map(part_named, tops)) and all(part_named(name) or means_unlabelled(name) for name in tops)
+        strangers = {name for name in tops if not part_named(name) and not means_unlabelled(name)}
+        in_parts = any(map(part_named, tops)) and not strangers
         if in_parts:
             inner = [names if part_named(names[0]) else ("train", *names) for names in inner]
         parts = [part_named(names[0]) for names in inner]
@@ -57,6 +58,8 @@ class ClassFolderReader:
                 f"{where}: {name} in no class folder; expected CLASS/NAME{suffixes[-1]} or "
                 f"train/CLASS/NAME{suffixes[-1]}, with unlabelled for CLASS where they have no label"
             )
+        if strangers:
+            _require_no_parts(inner, strangers, where)
         splits = splits_of(part for part in parts if part) if in_parts else {}
         folders = {names[depth - 1] for names in inner}
         self.classes = tuple(sorted((name for name in folders if not means_unlabelled(name)), key=_natural))
@@ -81,13 +84,40 @@ class ClassFolderReader:
                 yield Record(None, label, split, group, name, str(error))
 
 
-def _wrapper(paths: list[PurePosixPath]) -> int:
-    """1 where all files lie in one folder that is neither a part nor a class, as archives are often packed; else 0."""
-    top, *others = {path.parts[0] for path in paths}
-    meant = part_named(top) or means_unlabelled(top)
-    return int(not others and not meant and all(len(path.parts) > 2 for path in paths))
+def _wrapper(paths: list[PurePosixPath], suffixes: tuple[str, ...]) -> int:
+    """1 where all files lie in one folder that is neither a part nor a class, as archives are often packed; else 0.
+
+    Beside that folder, and beside the folders in it, there may be files that are not wanted, such as a README.
+    """
+    tops = {path.parts[0] for path in paths if len(path.parts) > 1}
+    if len(tops) != 1 or any(part_named(top) or means_unlabelled(top) for top in tops):
+        return 0
+    shallow = [path for path in paths if len(path.parts) < 3]
+    return int(len(shallow) < len(paths) and not any(path.suffix.lower() in suffixes for path in shallow))
 
 
-def _natural(name: str) -> tuple[int, int, str]:
+def _require_no_parts(inner: list[tuple[str, ...]], strangers: set[str], where: str) -> None:
+    """Refuses folders that would be taken for classes though some of them are parts, as far as can be told.
+
+    A class may be called `test`, or `train` among vehicles; two that are called like parts are none, and neither is one
+    in which the same folders lie as in its neighbours.
+    """
+    below: dict[str, set[str]] = {}
+    for names in inner:
+        below.setdefault(names[0], set()).update(names[1:-1][:1])
+    parts = sorted(name for name in below if part_named(name))
+    alike = parts and any(below[parts[0]] & below[name] for name in strangers)
+    if len(parts) > 1 or alike:
+        raise InputError(
+            f"{where}: {min(strangers)} lies beside {' and '.join(parts)} and is no part; parts are called train, val "
+            "and test, so rename it or move it away (or rename the others, where they are classes)"
+        )
+
+
+def _natural(name: str) -> tuple[int, int, str, str]:
     """Sorts numbers by value and before words."""
-    return (0, int(name), name) if name.isascii() and name.isdigit() else (1, 0, name)
+    if not (name.isascii() and name.isdigit()):
+        return 1, 0, name, ""
+    # Not by `int`, which takes no more digits than a file name may have.
+    digits = name.lstrip("0")
+    return 0, len(digits), digits, name
