@@ -45,8 +45,18 @@ def decoded(content: bytes) -> npt.NDArray[np.uint8]:
         raise BadImage("neither JPEG nor PNG") from None
     except Image.DecompressionBombError:
         raise BadImage("too many pixels") from None
-    # What a damaged file makes Pillow raise depends on where the damage is.
-    except (OSError, SyntaxError, ValueError, EOFError, IndexError, struct.error) as error:
+    # What a damaged file makes Pillow raise depends on where the damage is, such as in the EXIF tags.
+    except (
+        ArithmeticError,
+        AttributeError,
+        EOFError,
+        LookupError,
+        OSError,
+        SyntaxError,
+        TypeError,
+        ValueError,
+        struct.error,
+    ) as error:
         raise BadImage(f"damaged or cut off: {' '.join(str(error).split())}") from None
     return _plain(image)
 

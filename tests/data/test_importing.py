@@ -216,6 +216,18 @@ def test_a_picture_cut_anywhere_is_bad_or_whole_but_never_half(kind: str) -> Non
         assert np.array_equal(cut, whole)
 
 
+def test_a_turned_picture_with_broken_exif_tags_is_a_bad_image_like_others() -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    exif[0x011A] = 72.0
+    content = encoded(Image.new("L", (4, 2)), "JPEG", exif=exif)
+    # The resolution says that it is words.
+    broken = content.replace(b"\x01\x1a\x00\x05", b"\x01\x1a\x00\x02")
+    assert broken != content
+    with pytest.raises(BadImage, match="damaged or cut off"):
+        decoded(broken)
+
+
 def test_other_image_types_are_not_read() -> None:
     with pytest.raises(BadImage, match="neither JPEG nor PNG"):
         decoded(encoded(Image.new("L", (2, 2)), "BMP"))
