@@ -81,8 +81,7 @@ def read_new(path: Path, *, size: int, channels: int, most: int, seed: int, scal
     """Reads images, made as those of a set are; of many, random ones.
 
     Args:
-        path: a folder or zip archive with images anywhere in it; or what `open_reader` can read, whose labels are left
-            aside.
+        path: a folder or zip archive with images anywhere in it; or what `open_reader` can read, which needs no labels.
         size: height and width to bring them to.
         channels: 1 or 3.
         most: how many images, at most.
@@ -116,10 +115,10 @@ def _contents(path: Path, most: int, seed: int, scale: MelScale | None) -> Itera
     rng = np.random.default_rng(seed)
     if path.is_dir() and not image_files(path) and not any(map(is_parquet, (tree := FolderTree(path)).names)):
         yield from _of_tree(tree, most, rng, scale)
-    elif path.is_file() and path.suffix not in (".npz", ".parquet") and is_zipfile(path):
+    elif path.is_file() and path.suffix.lower() not in (".npz", ".parquet") and is_zipfile(path):
         yield from _of_tree(ZipTree(path), most, rng, scale)
     else:
-        reader = open_reader(path)
+        reader = open_reader(path, labelled=False)
         wanted = set(rng.permutation(reader.total)[:most].tolist())
         for index, record in enumerate(reader.records()):
             if index in wanted:

@@ -12,13 +12,14 @@ import struct
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import BinaryIO, cast
+from typing import Any, BinaryIO, cast
 
 import numpy as np
 import numpy.typing as npt
 
+from gtl_core.data.manifest import UNLABELLED
 from gtl_core.data.readers.archives import require_harmless
-from gtl_core.data.readers.record import Record, numbered_classes, part_named, splits_of
+from gtl_core.data.readers.record import Record, numbered_classes, part_in, splits_of, whole_numbers
 from gtl_core.errors import InputError
 
 _IMAGES = re.compile(r"^(?P<part>.*?)[-_.]?images[-_.]idx3[-_.]ubyte(\.gz)?$")
@@ -36,23 +37,26 @@ class IdxReader:
 
     Args:
         files: the images files; each one's labels lie beside it.
+        labelled: False leaves labels aside, and no file needs any.
 
     Raises:
         InputError: a labels file is missing, two files are the same part, or a file is damaged.
     """
 
-    def __init__(self, files: list[Path]) -> None:
+    def __init__(self, files: list[Path], labelled: bool = True) -> None:
         parts = [_part(path) for path in files]
         if len(set(parts)) < len(parts):
             raise InputError(f"{files[0].parent}: several images files are the same part; import them one by one")
         splits = splits_of(parts)
-        self._parts = [(path, _labels(path), splits[part]) for path, part in zip(files, parts, strict=True)]
-        self.classes = numbered_classes(np.concatenate([labels for _, labels, _ in self._parts]), str(files[0]))
+        labels_of = _labels if labelled else _no_labels
+        self._parts = [(path, labels_of(path), splits[part]) for path, part in zip(files, parts, strict=True)]
+        found = set[int]().union(*(whole_numbers(labels, str(path)) for path, labels, _ in self._parts))
+        self.classes = numbered_classes(found, str(files[0]))
         self.total = sum(len(labels) for _, labels, _ in self._parts)
 
     def records(self) -> Iterator[Record]:
         """Gives the images in the order of the files; see `Reader.records`."""
-        numbers = {int(name): number for number, name in enumerate(self.classes)}
+        numbers = {int(name): number for number, name in enumerate(self.classes)} | {UNLABELLED: UNLABELLED}
         for path, labels, split in self._parts:
             with _opened(path) as stream:
                 count, height, width = _shape(stream, path, 3)
@@ -65,17 +69,16 @@ class IdxReader:
                     block = _bytes(stream, rows * height * width, path).reshape(rows, height, width)
                     for offset, image in enumerate(block, start):
                         yield Record(image, numbers[int(labels[offset])], split, "", f"{path.name}#{offset}")
+                _require_end(stream, path)
 
 
 def _part(path: Path) -> str:
-    """The part that an images file holds: the first word of its name that is one, or the whole prefix."""
+    """The part that an images file holds."""
     match = _IMAGES.match(path.name)
-    prefix = match["part"] if match else path.name
-    named = (part_named(word) for word in re.split(r"[-_.]", prefix))
-    return next((part for part in named if part), "")
+    return part_in(match["part"] if match else path.name)
 
 
-def _labels(images: Path) -> npt.NDArray[np.uint8]:
+def _labels(images: Path) -> npt.NDArray[np.integer[Any]]:
     """Labels that belong to an images file: uint8 (N,)."""
     stem = images.name.removesuffix(".gz").replace("images", "labels").replace("idx3", "idx1")
     path = next((p for p in (images.with_name(stem), images.with_name(f"{stem}.gz")) if p.is_file()), None)
@@ -83,7 +86,15 @@ def _labels(images: Path) -> npt.NDArray[np.uint8]:
         raise InputError(f"{images}: its labels {stem}[.gz] are not beside it")
     with _opened(path) as stream:
         (count,) = _shape(stream, path, 1)
-        return _bytes(stream, count, path)
+        labels = _bytes(stream, count, path)
+        _require_end(stream, path)
+        return labels
+
+
+def _no_labels(images: Path) -> npt.NDArray[np.integer[Any]]:
+    """`UNLABELLED` for each image of a file: int8 (N,)."""
+    with _opened(images) as stream:
+        return np.full(_shape(stream, images, 3)[0], UNLABELLED, np.int8)
 
 
 def _opened(path: Path) -> BinaryIO:
@@ -104,10 +115,21 @@ def _shape(stream: BinaryIO, path: Path, dimensions: int) -> tuple[int, ...]:
 
 def _bytes(stream: BinaryIO, count: int, path: Path) -> npt.NDArray[np.uint8]:
     """Exactly `count` bytes: uint8 (count,)."""
-    try:
-        data = stream.read(count)
-    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
-        raise InputError(f"{path}: damaged or cut off ({error}); download it again") from error
+    data = _read(stream, count, path)
     if len(data) < count:
         raise InputError(f"{path}: cut off; download it again")
     return np.frombuffer(data, np.uint8)
+
+
+def _require_end(stream: BinaryIO, path: Path) -> None:
+    """Refuses a file that goes on; gzip compares its checksum only where the end is read."""
+    if _read(stream, 1, path):
+        raise InputError(f"{path}: damaged, it holds more than it says; download it again")
+
+
+def _read(stream: BinaryIO, count: int, path: Path) -> bytes:
+    """At most `count` bytes."""
+    try:
+        return stream.read(count)
+    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
+        raise InputError(f"{path}: damaged or cut off ({error}); download it again") from error

@@ -17,7 +17,9 @@ from gtl_core.errors import InputError
 _COMPRESSED_SOUNDS = (".mp3", ".flac", ".ogg", ".opus", ".m4a", ".aac", ".wma", ".aif", ".aiff")
 
 
-def open_reader(path: Path, size: int | None = None, sound: SoundOptions | None = None) -> Reader:
+def open_reader(
+    path: Path, size: int | None = None, sound: SoundOptions | None = None, labelled: bool = True
+) -> Reader:
     """The reader for the files at a path.
 
     Args:
@@ -25,6 +27,7 @@ def open_reader(path: Path, size: int | None = None, sound: SoundOptions | None 
             folders; an NPZ or Parquet file; or the images file of an IDX pair.
         size: height and width of the pictures that sounds become.
         sound: how they become pictures.
+        labelled: False where labels are left aside: arrays, IDX and Parquet files then need none.
 
     Raises:
         InputError: the path is missing, empty, of a layout that is not known, holds images and sounds, or is a
@@ -35,22 +38,22 @@ def open_reader(path: Path, size: int | None = None, sound: SoundOptions | None 
         if tree.lost:
             raise InputError(f"{path}: {tree.lost[0]}; mend or remove it")
         if files := image_files(path):
-            return IdxReader(files)
+            return IdxReader(files, labelled)
         if files := [path / name for name in tree.names if is_parquet(name)]:
-            return ParquetReader(files)
+            return ParquetReader(files, labelled)
         return _of_tree(tree, str(path), size, sound)
     if not path.is_file():
         raise InputError(f"{path} is not there; give a folder, or a .zip, .npz, .parquet or IDX file")
     require_text(path.name)
     if not path.stat().st_size:
         raise InputError(f"{path} is empty; download or save it again")
-    if path.suffix == ".npz":
-        return NpzReader(path)
-    if path.suffix == ".parquet":
-        return ParquetReader([path])
+    if path.suffix.lower() == ".npz":
+        return NpzReader(path, labelled)
+    if is_parquet(path.name):
+        return ParquetReader([path], labelled)
     if path in image_files(path.parent):
-        return IdxReader([path])
-    if path.suffix == ".zip" or zipfile.is_zipfile(path):
+        return IdxReader([path], labelled)
+    if path.suffix.lower() == ".zip" or zipfile.is_zipfile(path):
         return _of_tree(ZipTree(path), str(path), size, sound)
     raise InputError(f"{path}: not a layout that can be read; give a folder, or a .zip, .npz, .parquet or IDX file")
 

@@ -8,8 +8,6 @@ none.
 from __future__ import annotations
 
 import math
-import zipfile
-import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any
@@ -19,7 +17,7 @@ import numpy.typing as npt
 
 from gtl_core.data.manifest import UNLABELLED
 from gtl_core.data.readers.archives import DAMAGED, open_zip
-from gtl_core.data.readers.record import Record, numbered_classes, splits_of, text
+from gtl_core.data.readers.record import Record, numbered_classes, splits_of, text, whole_numbers
 from gtl_core.errors import InputError
 
 _PREFIXES = {"train": "train_", "val": "val_", "test": "test_", "": ""}
@@ -31,12 +29,13 @@ class NpzReader:
 
     Args:
         path: the file.
+        labelled: False leaves labels aside, and the file needs none.
 
     Raises:
         InputError: it is no NPZ file that `open_zip` takes, lacks arrays, or has arrays of another type or shape.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, labelled: bool = True) -> None:
         self._path = path
         self._archive = open_zip(path, "NPZ file")
         names = set(self._archive.namelist())
@@ -47,13 +46,14 @@ class NpzReader:
         self._parts = [
             (
                 f"{_PREFIXES[part]}images",
-                self._labels(f"{_PREFIXES[part]}labels"),
+                self._labels(f"{_PREFIXES[part]}labels") if labelled else self._no_labels(f"{_PREFIXES[part]}images"),
                 self._groups(f"{_PREFIXES[part]}groups", names),
                 splits[part],
             )
             for part in parts
         ]
-        self.classes = numbered_classes(np.concatenate([labels for _, labels, _, _ in self._parts]), str(path))
+        found = set[int]().union(*(whole_numbers(labels, str(path)) for _, labels, _, _ in self._parts))
+        self.classes = numbered_classes(found, str(path))
         self.total = sum(len(labels) for _, labels, _, _ in self._parts)
 
     def records(self) -> Iterator[Record]:
@@ -62,7 +62,7 @@ class NpzReader:
         for name, labels, groups, split in self._parts:
             if groups is not None and len(groups) != len(labels):
                 raise InputError(f"{self._path}: {len(labels)} labels but {len(groups)} groups beside {name}")
-            with self._archive.open(f"{name}.npy") as stream:
+            with self._opened(name) as stream:
                 shape = self._header(stream, name)
                 if shape[0] != len(labels):
                     raise InputError(f"{self._path}: {name} has {shape[0]} images but {len(labels)} labels")
@@ -76,16 +76,29 @@ class NpzReader:
                             image, numbers[int(labels[index])], split, group, f"{self._path.name}#{name}/{index}"
                         )
 
+    def _opened(self, name: str) -> IO[bytes]:
+        """An array as bytes.
+
+        Raises:
+            KeyError: there is none of this name.
+        """
+        try:
+            return self._archive.open(f"{name}.npy")
+        except DAMAGED as error:
+            raise InputError(f"{self._path}: {name} is damaged ({error}); download or save it again") from error
+
     def _header(self, stream: IO[bytes], name: str) -> tuple[int, ...]:
         """Shape (N, H, W) or (N, H, W, C) of an array of images, read from its header."""
         try:
             version = np.lib.format.read_magic(stream)
             read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
             shape, by_columns, kind = read(stream)
-        except (ValueError, OSError, zipfile.BadZipFile, zlib.error, EOFError) as error:
+        except (ValueError, *DAMAGED) as error:
             raise InputError(f"{self._path}: {name} is damaged; save it again") from error
         if kind != np.uint8 or len(shape) not in (3, 4) or (len(shape) == 4 and shape[3] not in (1, 3)):
             raise InputError(f"{self._path}: {name} is {kind} {shape}, expected uint8 (N, H, W) or (N, H, W, 1 or 3)")
+        if not math.prod(shape[1:]):
+            raise InputError(f"{self._path}: {name} is {shape}, so its images have no pixels; save it again")
         if by_columns:
             raise InputError(f"{self._path}: {name} is stored in Fortran order; save it with numpy.ascontiguousarray")
         if math.prod(shape) > self._archive.getinfo(f"{name}.npy").file_size:
@@ -95,7 +108,7 @@ class NpzReader:
     def _bytes(self, stream: IO[bytes], count: int, name: str) -> bytes:
         try:
             data = stream.read(count)
-        except (zipfile.BadZipFile, zlib.error, EOFError) as error:
+        except DAMAGED as error:
             raise InputError(f"{self._path}: {name} is damaged; download or save it again") from error
         if len(data) < count:
             raise InputError(f"{self._path}: {name} is cut off; download or save it again")
@@ -104,7 +117,7 @@ class NpzReader:
     def _array(self, name: str) -> npt.NDArray[Any]:
         """A small array, whole."""
         try:
-            with self._archive.open(f"{name}.npy") as stream:
+            with self._opened(name) as stream:
                 array: npt.NDArray[Any] = np.lib.format.read_array(stream, allow_pickle=False)
         except KeyError:
             raise InputError(f"{self._path}: no array {name} in it") from None
@@ -120,6 +133,11 @@ class NpzReader:
         if labels.ndim != 1:
             raise InputError(f"{self._path}: {name} is {labels.shape}; one label an image is needed")
         return labels
+
+    def _no_labels(self, images: str) -> npt.NDArray[Any]:
+        """`UNLABELLED` for each image of an array."""
+        with self._opened(images) as stream:
+            return np.full(self._header(stream, images)[0], UNLABELLED, np.int8)
 
     def _groups(self, name: str, names: set[str]) -> npt.NDArray[Any] | None:
         return self._array(name).reshape(-1) if f"{name}.npy" in names else None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -70,6 +71,12 @@ def part_named(name: str) -> str | None:
     return _PARTS.get(name.lower())
 
 
+def part_in(file: str) -> str:
+    """The part that a file's name tells: its first word that is one, such as in `cifar-test`; empty where none is."""
+    named = (part_named(word) for word in re.split(r"[-_.]", file))
+    return next((part for part in named if part), "")
+
+
 def means_unlabelled(name: str) -> bool:
     """Whether a name where a class would stand says that the images have no label."""
     return name.lower() in ("unlabelled", "unlabeled")
@@ -85,22 +92,35 @@ def splits_of(parts: Iterable[str]) -> dict[str, str]:
     return {part: part if len(found) > 1 else "" for part in found}
 
 
-def numbered_classes(values: npt.NDArray[Any], where: str) -> tuple[str, ...]:
-    """Names of classes that are given by numbers: the distinct numbers, ascending, `UNLABELLED` left out.
+def whole_numbers(values: npt.NDArray[Any], where: str) -> set[int]:
+    """The distinct labels of an array.
 
     Args:
         values: whole numbers (N,).
         where: the file, for the message.
 
     Raises:
-        InputError: the labels are no whole numbers, or negative.
+        InputError: they are no whole numbers.
     """
     if values.dtype.kind not in "iu":
         raise InputError(f"{where}: labels are {values.dtype}, expected whole numbers")
-    known = values[values != UNLABELLED]
-    if known.size and known.min() < 0:
-        raise InputError(f"{where}: label {known.min()} is out of range; labels start at 0, and -1 means no label")
-    return tuple(str(number) for number in np.unique(known))
+    return set(np.unique(values).tolist())
+
+
+def numbered_classes(found: set[int], where: str) -> tuple[str, ...]:
+    """Names of classes that are given by numbers: the numbers, ascending, `UNLABELLED` left out.
+
+    Args:
+        found: the distinct labels.
+        where: the file, for the message.
+
+    Raises:
+        InputError: a label is negative.
+    """
+    known = sorted(found - {UNLABELLED})
+    if known and known[0] < 0:
+        raise InputError(f"{where}: label {known[0]} is out of range; labels start at 0, and -1 means no label")
+    return tuple(map(str, known))
 
 
 def text(value: Any) -> str:
