@@ -17,6 +17,8 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from gtl_core.errors import InputError
+
 
 @dataclass(frozen=True)
 class Homes:
@@ -34,7 +36,10 @@ class Homes:
         """Homes of the project around the working directory, after the environment variables.
 
         The root is `GTL_ROOT`, or the nearest folder at or above the working directory that holds
-        `dagster.yaml` and `pyproject.toml`, or else the checkout that this package was installed from.
+        `dagster.yaml` and `pyproject.toml`.
+
+        Raises:
+            InputError: there is no such folder. No other project is taken then: a command would change that one.
         """
         if "GTL_ROOT" in os.environ:
             root = Path(os.environ["GTL_ROOT"]).resolve()
@@ -45,7 +50,12 @@ class Homes:
                 for folder in (here, *here.parents)
                 if (folder / "dagster.yaml").is_file() and (folder / "pyproject.toml").is_file()
             )
-            root = next(marked, Path(__file__).resolve().parents[1])
+            found = next(marked, None)
+            if found is None:
+                raise InputError(
+                    f"no project at or above {here} (dagster.yaml beside pyproject.toml); cd to one, or set GTL_ROOT"
+                )
+            root = found
 
         def home(variable: str, name: str) -> Path:
             return Path(os.environ.get(variable, root / name)).resolve()

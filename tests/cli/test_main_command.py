@@ -68,6 +68,22 @@ def test_every_command_explains_itself(command, capfd):
     assert "Usage: gtl " + " ".join(command) in " ".join(capfd.readouterr().out.split())
 
 
+def test_outside_of_a_project_help_works_and_commands_change_no_other(tmp_path):
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("GTL_")}
+
+    def gtl(*arguments):
+        command = [Path(sys.executable).with_name("gtl"), *arguments]
+        return subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+
+    for command in ([], ["run"], ["data"], ["data", "import"], ["resume"], ["ui"]):
+        assert gtl(*command, "--help").returncode == 0
+    for command in (["data", "list"], ["data", "import", "pets", "."], ["run", "demo"], ["doctor"], ["models"]):
+        answer = gtl(*command)
+        assert (answer.returncode, answer.stdout) == (2, "")
+        assert answer.stderr.startswith(f"gtl: no project at or above {tmp_path}")
+        assert answer.stderr.count("\n") == 1
+
+
 def test_the_bare_command_shows_its_help(capfd):
     assert invoke([]) == 0
     assert "The usual order" in capfd.readouterr().out
