@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import time
 from pathlib import Path
@@ -11,7 +12,7 @@ import numpy.typing as npt
 
 from gtl_core.data.decoding import BadImage, channels_of, decoded, prepared
 from gtl_core.data.image_set import UNLABELLED, ImageSet, ImageSetWriter
-from gtl_core.data.manifest import JUDGED_SPLITS
+from gtl_core.data.manifest import FILES, JUDGED_SPLITS
 from gtl_core.data.readers.audio import SoundFolderReader, SoundOptions
 from gtl_core.data.readers.layouts import open_reader
 from gtl_core.data.readers.record import Reader, Record, means_unlabelled
@@ -48,7 +49,7 @@ def import_images(
             images that are not square are filled up to a square. Pictures of sounds are made in this size.
         channels: 1 to make all images grey, 3 to make all colour; None to keep what they are, where all are the same.
         skip_bad: leave images out that cannot be read, and list them in the card as `skipped`.
-        replace: take the place of a set of the same name.
+        replace: take the place of a set of the same name, and never of other files.
         on_progress: is shown the number of images read.
         sound: how sounds become pictures; None for images, or where nothing is asked for.
 
@@ -56,17 +57,16 @@ def import_images(
         The new set, loaded.
 
     Raises:
-        InputError: the name is taken or impossible, the path cannot be read, an image is bad, sizes or channels are
-            mixed, sounds have different rates, there are fewer than two classes, or an image of the val or test part
-            has no label. Nothing is written then.
+        InputError: the name is taken, by a set or by other files, or impossible, the path cannot be read, an image is
+            bad, sizes or channels are mixed, sounds have different rates, there are fewer than two classes, or an image
+            of the val or test part has no label. Nothing is written then.
     """
     if not _NAME.fullmatch(name):
         raise InputError(
             f"{name!r} cannot name an image set: small letters, digits, - and _, at most 64, no - at first"
         )
     folder = data_home / name
-    if folder.exists() and not replace:
-        raise InputError(f"there is an image set {name!r} already; choose another name, or replace it with --replace")
+    _require_place(folder, path, replace)
     reader = open_reader(path, size, sound)
     of_sounds = isinstance(reader, SoundFolderReader)
     if sound and not of_sounds:
@@ -116,6 +116,24 @@ def import_images(
             writer.card["sound"] = reader.card
     on_progress(Progress(f"import {name}", reader.total, reader.total))
     return ImageSet.load(folder)
+
+
+def _require_place(folder: Path, path: Path, replace: bool) -> None:
+    """Refuses a folder whose place the new set cannot take, so that no file but those of a set is ever replaced."""
+    if not os.path.lexists(folder):
+        return
+    name = folder.name
+    if not folder.is_dir():
+        raise InputError(f"{folder} is there and is no folder; choose another name, or move it away")
+    if others := sorted(file.name for file in folder.iterdir() if file.name not in FILES):
+        raise InputError(
+            f"{folder} holds {others[0]}, which is no file of an image set, and the set {name!r} would take its place; "
+            "choose another name, or move the folder out of data/"
+        )
+    if path.resolve().is_relative_to(folder.resolve()):
+        raise InputError(f"{path} lies in the place of the set {name!r}, and would be replaced; choose another name")
+    if not replace:
+        raise InputError(f"there is an image set {name!r} already; choose another name, or replace it with --replace")
 
 
 def _require_classes(reader: Reader, path: Path) -> None:

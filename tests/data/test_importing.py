@@ -137,6 +137,28 @@ def test_a_set_is_replaced_only_when_asked_for(files: Path, home: Path) -> None:
     assert [path.name for path in home.iterdir()] == ["new"]
 
 
+@pytest.mark.parametrize("replace", [False, True])
+def test_only_a_set_is_ever_replaced_and_never_the_files_of_a_user(replace: bool, files: Path, home: Path) -> None:
+    originals = files.rename(home / "new")
+    for path in (originals, originals / "a", home):
+        with pytest.raises(InputError, match="holds a, which is no file of an image set") as caught:
+            import_images("new", path, home, replace=replace)
+        assert "--replace" not in str(caught.value)
+    assert len(list(originals.rglob("*.png"))) == 6
+    (home / "file").touch()
+    with pytest.raises(InputError, match="no folder"):
+        import_images("file", originals, home, replace=replace)
+
+
+def test_a_set_is_not_replaced_by_what_lies_in_it(files: Path, home: Path) -> None:
+    before = import_images("new", files, home).version
+    for path in (home / "new", home / "new" / "images.npy", home / ".." / "home" / "new"):
+        with pytest.raises(InputError, match="lies in the place of the set 'new'") as caught:
+            import_images("new", path, home, replace=True)
+        assert "--replace" not in str(caught.value)
+    assert ImageSet.load(home / "new").version == before
+
+
 def test_a_failed_replacement_keeps_the_old_set(files: Path, home: Path) -> None:
     before = import_images("new", files, home).version
     (files / "a" / "0.png").write_bytes(b"x")
