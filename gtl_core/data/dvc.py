@@ -1,8 +1,7 @@
-"""DVC as this project uses it: its command line in a subprocess, its cache and its configuration read directly."""
+"""DVC as this project uses it: its command line in a subprocess, its configuration, and its cache read directly."""
 
 from __future__ import annotations
 
-import configparser
 import json
 import os
 import re
@@ -12,6 +11,7 @@ import sys
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import yaml
 
@@ -71,18 +71,46 @@ def pinned(root: Path) -> str | None:
 
 
 def default_remote(root: Path) -> str | None:
-    """Name of the default remote in `.dvc/config` or `.dvc/config.local`, which goes first; else None."""
-    name = None
-    for file in ("config", "config.local"):
-        parser = configparser.ConfigParser(interpolation=None, strict=False)
-        parser.read(root / ".dvc" / file, encoding="utf-8")
-        name = parser.get("core", "remote", fallback=name)
+    """Name of the default remote; else None.
+
+    Raises:
+        InputError: as `_configured`.
+    """
+    name: str | None = _configured(root)["core"].get("remote")
     return name
+
+
+def cache(root: Path) -> Path:
+    """The folder of DVC's cache: `.dvc/cache`, or where DVC is configured to have it.
+
+    Raises:
+        InputError: as `_configured`.
+    """
+    # DVC gives a configured folder as an absolute path, whatever file it stands in.
+    return Path(_configured(root)["cache"].get("dir") or root / ".dvc" / "cache")
+
+
+def _configured(root: Path) -> Any:
+    """DVC's configuration, of the project over the user's over the computer's.
+
+    Raises:
+        InputError: DVC cannot read it.
+    """
+    from dvc.config import Config, ConfigError
+
+    try:
+        return Config(str(root / ".dvc"))
+    except ConfigError as error:
+        raise InputError(f"the configuration of DVC in {root / '.dvc'} cannot be read: {error}") from error
 
 
 def cached(root: Path, md5: str) -> Path:
     """Where an object lies in DVC's cache, whether it is there or not."""
-    return root / ".dvc" / "cache" / "files" / "md5" / md5[:2] / md5[2:]
+    return _object(cache(root), md5)
+
+
+def _object(folder: Path, md5: str) -> Path:
+    return folder / "files" / "md5" / md5[:2] / md5[2:]
 
 
 def cached_rows(root: Path, version: str) -> Rows | None:
@@ -110,18 +138,20 @@ def versions_by_set(rows: Rows) -> dict[str, str]:
 
 def all_cached(root: Path, rows: Sequence[dict[str, str]]) -> bool:
     """Whether every file of these rows can be had from the cache."""
-    return all(cached(root, row["md5"]).is_file() for row in rows)
+    folder = cache(root)
+    return all(_object(folder, row["md5"]).is_file() for row in rows)
 
 
 def restore(root: Path, rows: Rows, folder: Path) -> None:
     """Copies the files of an image set from the cache to `folder`, in one step at the end."""
+    source = cache(root)
     folder.parent.mkdir(parents=True, exist_ok=True)
     temporary = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
     try:
         for row in rows:
             target = temporary / row["relpath"]
             target.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(cached(root, row["md5"]), target)
+            shutil.copyfile(_object(source, row["md5"]), target)
         temporary.chmod(0o755)
         replace_folder(temporary, folder)
     finally:

@@ -127,6 +127,34 @@ def test_push_sends_to_the_remote_and_pull_fetches_from_it(project: Homes, tmp_p
     assert done.status.matches
 
 
+@pytest.mark.parametrize("level", ["--project", "--local"])
+def test_versions_are_found_in_the_cache_that_dvc_is_configured_with(
+    project: Homes, tmp_path: Path, level: str
+) -> None:
+    shutil.move(project.root / ".dvc" / "cache", tmp_path / "cache of many")
+    dvc(project.root, "cache", "dir", level, str(tmp_path / "cache of many"))
+    dvc(project.root, "remote", "add", "--default", "store", str(tmp_path / "remote"))
+    write_set(project.data / "more", 30)
+    assert versions.status(project).added == ("more",)
+    versions.commit(project)
+    versions.push(project)
+    shutil.rmtree(project.data)
+    done = versions.pull(project)
+    assert sorted(done.fetched) == ["handwritten-digits", "mine", "more", "typeset-digits"]
+    shutil.rmtree(project.data)
+    shutil.rmtree(tmp_path / "cache of many")
+    done = versions.pull(project)
+    assert sorted(done.fetched) == ["handwritten-digits", "mine", "more", "typeset-digits"]
+    assert done.trouble == ""
+    assert done.status.matches
+
+
+def test_a_configuration_that_dvc_cannot_read_is_told(project: Homes) -> None:
+    (project.root / ".dvc" / "config.local").write_text("[cache\n")
+    with pytest.raises(InputError, match=r"configuration of DVC in .* cannot be read"):
+        versions.status(project)
+
+
 def test_without_a_remote_the_embedded_sets_are_rebuilt_and_pull_says_that_they_are_not_the_whole_pin(
     project: Homes, tmp_path: Path
 ) -> None:
