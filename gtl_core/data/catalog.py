@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from pathlib import Path
 
 from gtl_core.config import Experiment
@@ -10,6 +11,20 @@ from gtl_core.data.draws import make_draws
 from gtl_core.data.image_set import ImageSet
 from gtl_core.data.manifest import FILES
 from gtl_core.errors import InputError
+
+_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
+
+
+def require_name(name: str) -> None:
+    """Makes sure that a new set can have a name, and so a folder of that name in `data/`.
+
+    Raises:
+        InputError: it cannot.
+    """
+    if not _NAME.fullmatch(name):
+        raise InputError(
+            f"{name!r} cannot name an image set: small letters, digits, - and _, at most 64, no - at first"
+        )
 
 
 def names(data_home: Path) -> list[str]:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-import re
 import time
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
+from gtl_core.data.catalog import require_name
 from gtl_core.data.decoding import BadImage, channels_of, decoded, prepared
 from gtl_core.data.image_set import UNLABELLED, ImageSet, ImageSetWriter
 from gtl_core.data.manifest import FILES, JUDGED_SPLITS
@@ -19,7 +19,6 @@ from gtl_core.data.readers.record import Reader, Record, means_unlabelled
 from gtl_core.errors import InputError
 from gtl_core.progress import OnProgress, Progress, silent
 
-_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
 _LARGEST_UNASKED = 256
 """Images larger than this are not stored at their own size unless it is asked for: networks see up to 64 pixels."""
 _NAMED_BAD_IMAGES = 5
@@ -61,10 +60,7 @@ def import_images(
             bad, sizes or channels are mixed, sounds have different rates, there are fewer than two classes, or an image
             of the val or test part has no label. Nothing is written then.
     """
-    if not _NAME.fullmatch(name):
-        raise InputError(
-            f"{name!r} cannot name an image set: small letters, digits, - and _, at most 64, no - at first"
-        )
+    require_name(name)
     folder = data_home / name
     _require_place(folder, path, replace)
     reader = open_reader(path, size, sound)

@@ -33,7 +33,7 @@ def validate(
 
     Exits with 3 where a critical check fails. The failing images are listed, by source file, in a quarantine file.
     """
-    from gtl_core.data.catalog import find
+    from gtl_core.data.catalog import find, require_name
     from gtl_core.errors import DataFailure, InputError
     from gtl_core.homes import Homes
     from gtl_core.validation.cleaning import drop_failing
@@ -42,6 +42,8 @@ def validate(
     if target == name:
         raise InputError(f"--target: {name} cannot be its own source; name another set")
     homes = Homes.locate()
+    if drop_to is not None:
+        require_name(drop_to)
     if drop_to is not None and (homes.data / drop_to).exists():
         raise InputError(f"--drop-to: {homes.data / drop_to} is there already; choose another name for the copy")
     images = find(homes.data, name)

@@ -83,6 +83,16 @@ def test_a_leaky_set_is_mended_into_a_copy_that_passes(leaky: ImageSet, gtl, tmp
     assert gtl("leaky", "--drop-to", "mended") == 2
 
 
+@pytest.mark.parametrize("name", ["../mended", "inner/mended", "/mended", "..", "Mended", ""])
+def test_a_copy_lies_in_data_and_nowhere_else(leaky: ImageSet, gtl, tmp_path, capsys, name):
+    before = sorted(tmp_path.rglob("*"))
+    assert gtl("leaky", "--drop-to", name) == 2
+    told = capsys.readouterr().err
+    assert told.startswith(f"gtl: {name!r} cannot name an image set")
+    assert told.count("\n") == 1
+    assert sorted(tmp_path.rglob("*")) == before
+
+
 def test_a_source_is_validated_against_its_target(leaky: ImageSet, digits, make_set, gtl, tmp_path):
     images = digits[0][600:900].copy()
     images[11] = leaky.images[250]
