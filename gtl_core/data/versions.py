@@ -112,9 +112,9 @@ def status(homes: Homes) -> DataStatus:
 def pull(homes: Homes) -> Pulled:
     """Brings `data/` to the pin as far as can be, without losing anything of the user's.
 
-    What is missing is fetched from the default remote; embedded sets that no remote has are rebuilt. A set that
-    differs from the pin is replaced only where DVC's cache holds every file of it, so that it can be had back; else
-    it is kept.
+    What is missing is fetched from the default remote; embedded sets of the pin that no remote has are rebuilt, and
+    all of them where nobody knows what the pin holds. A set that differs from the pin is replaced only where DVC's
+    cache holds every file of it, so that it can be had back; else it is kept.
 
     Raises:
         InputError: the project is no git checkout, or DVC was not set up.
@@ -133,7 +133,9 @@ def pull(homes: Homes) -> Pulled:
             trouble = str(error)
     fetched, kept = _restore_from_cache(homes, before.pinned) if before.pinned else ([], [])
 
-    rebuilt = [name for name in EMBEDDED if not (homes.data / name).exists()]
+    rows = dvc.cached_rows(homes.root, before.pinned) if before.pinned else None
+    wanted = EMBEDDED if rows is None else EMBEDDED.keys() & dvc.by_set(rows).keys()
+    rebuilt = sorted(name for name in wanted if not (homes.data / name).exists())
     for name in rebuilt:
         EMBEDDED[name](homes.data / name)
     after = status(homes)
@@ -150,7 +152,7 @@ def commit(homes: Homes) -> DataStatus:
 
     Raises:
         InputError: the project is no git checkout, DVC was not set up, `data/` was moved out of the project, there is
-            no image set, or one is damaged.
+            no image set, or one is damaged or a link to elsewhere.
     """
     dvc.require_checkout(homes.root)
     if homes.data != homes.root / "data":
@@ -159,6 +161,10 @@ def commit(homes: Homes) -> DataStatus:
     if not known:
         raise InputError(f"no image set in {homes.data} to make a version of; gtl data import or gtl data pull first")
     for name in known:
+        if (homes.data / name).is_symlink():
+            raise InputError(
+                f"{homes.data / name} is a link, and a version holds none; put the set itself there, or remove the link"
+            )
         find(homes.data, name)
     dvc.run(homes.root, "add", "data")
     return status(homes)

@@ -15,6 +15,8 @@ import yaml
 
 from gtl_core.data import versions
 from gtl_core.data.demo import EMBEDDED
+from gtl_core.data.directory_hash import directory_rows
+from gtl_core.data.dvc import cached
 from gtl_core.data.image_set import ImageSetWriter
 from gtl_core.errors import InputError
 from gtl_core.homes import Homes
@@ -179,6 +181,35 @@ def test_rebuilt_embedded_sets_match_a_pin_of_them_and_are_known_to_dvc(project:
     assert versions.pinned_version(project.root) == pinned
     write_set(project.data / "more", 30)
     assert versions.status(project).added == ("more",)
+
+
+def test_embedded_sets_that_the_pin_does_not_have_are_not_made(project: Homes) -> None:
+    shutil.rmtree(project.data / "typeset-digits")
+    versions.commit(project)
+    shutil.rmtree(project.data / "mine")
+    done = versions.pull(project)
+    assert (done.fetched, done.rebuilt) == (("mine",), ())
+    assert done.status.matches
+
+
+def test_an_embedded_set_of_the_pin_is_rebuilt_where_only_its_files_are_lost(project: Homes) -> None:
+    shutil.rmtree(project.data / "typeset-digits")
+    versions.commit(project)
+    for row in directory_rows(project.data / "handwritten-digits"):
+        cached(project.root, row["md5"]).unlink()
+    shutil.rmtree(project.data)
+    done = versions.pull(project)
+    assert (done.fetched, done.rebuilt) == (("mine",), ("handwritten-digits",))
+    assert done.status.matches
+
+
+def test_commit_refuses_a_link_that_no_version_would_hold(project: Homes, tmp_path: Path) -> None:
+    before = versions.pinned_version(project.root)
+    write_set(tmp_path / "elsewhere", 30)
+    (project.data / "more").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(InputError, match=f"{project.data / 'more'} is a link"):
+        versions.commit(project)
+    assert versions.pinned_version(project.root) == before
 
 
 def test_commit_refuses_a_damaged_set_and_keeps_the_pin(project: Homes) -> None:
