@@ -168,17 +168,35 @@ def _draw(target: ImageSet, labelled_per_class: int) -> Draw:
             f"{target.name} has no labelled image outside its test part; leave its labels out with "
             "--labelled-per-class 0"
         )
-    draw = make_draws(
-        target,
-        labelled_per_class=labelled_per_class,
-        validation_per_class=1,
-        test_fraction=_TEST_FRACTION,
-        draws=1,
-        seed=_SEED,
-    )[0]
+    try:
+        draw = make_draws(
+            target,
+            labelled_per_class=labelled_per_class,
+            validation_per_class=1,
+            test_fraction=_TEST_FRACTION,
+            draws=1,
+            seed=_SEED,
+        )[0]
+    except InputError as error:
+        # Its message names the settings of an experiment, most of which this command does not have.
+        raise InputError(_too_few(target, labelled_per_class)) from error
     # Draws have a validation part; here its pixels count as those of the pool do, and its labels are left out.
     pool = np.concatenate([draw.validation, draw.unlabelled])
     return dataclasses.replace(draw, validation=draw.validation[:0], unlabelled=pool)
+
+
+def _too_few(target: ImageSet, labelled_per_class: int) -> str:
+    """Why nothing could be drawn of the target, and what to do."""
+    if not labelled_per_class:
+        return (
+            f"{target.name} has too few images: every class needs one in the test part, and there must be others to "
+            "look at; import more images"
+        )
+    return (
+        f"{target.name} has too few labelled images in a class for --labelled-per-class {labelled_per_class}: every "
+        f"class needs one in the test part and {labelled_per_class + 1} outside of it; lower it, where 0 leaves labels "
+        "out, or import more images"
+    )
 
 
 def _rows_to_learn(source: ImageSet) -> npt.NDArray[np.int64]:

@@ -28,6 +28,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     write(folder / "noise", noise, [index % 2 for index in range(200)], ("a", "b"))
     write(folder / "colour", np.repeat(noise, 3, axis=1), [index % 2 for index in range(200)], ("a", "b"))
     write(folder / "unlabelled", noise, [UNLABELLED] * 200, ("a", "b"))
+    write(folder / "few", noise[:3], [0, 1, 1], ("a", "b"))
     write(folder / "one-class", noise, [0] * 200, ("a",))
     return folder
 
@@ -113,8 +114,10 @@ def test_the_help_says_what_the_columns_mean_and_gives_an_example(capfd: pytest.
         (["handwritten-digits", "one-class"], "one-class has one class only"),
         (["handwritten-digits", "colour"], "colour has 3 channels and handwritten-digits has 1"),
         (["handwritten-digits", "digits", "--size", "18"], "no multiple of 4"),
-        (["handwritten-digits", "digits", "--labelled-per-class", "200"], "labelled_per_class 200"),
+        (["handwritten-digits", "digits", "--labelled-per-class", "200"], "--labelled-per-class 200: every class"),
         (["unlabelled", "digits"], "--labelled-per-class 0"),
+        (["few", "digits"], "and 11 outside of it; lower it, where 0 leaves labels out, or import more images"),
+        (["few", "digits", "--labelled-per-class", "0"], "few has too few images: every class needs one in the test"),
     ],
 )
 def test_bad_input_is_one_line_before_anything_is_trained(
@@ -126,4 +129,5 @@ def test_bad_input_is_one_line_before_anything_is_trained(
     assert printed.out == ""
     assert len(printed.err.strip().splitlines()) == 1
     assert says in printed.err
+    assert "_per_class" not in printed.err
     assert kept(root) == before
