@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
@@ -18,7 +19,12 @@ def atomic_path(path: Path) -> Iterator[Path]:
     """Gives a temporary path in the same folder, renamed to `path` when the block ends well.
 
     A block that raises, or a process that is killed, leaves `path` as it was.
+
+    Raises:
+        IsADirectoryError: `path` is a folder; renaming would tell that last, and of the temporary file.
     """
+    if path.is_dir():
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=path.suffix, dir=path.parent)
     os.close(handle)

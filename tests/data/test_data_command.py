@@ -78,6 +78,17 @@ def test_the_contact_sheet_goes_where_it_is_asked_for(files: Path, tmp_path: Pat
     assert (tmp_path / "sheet.png").is_file()
 
 
+def test_a_folder_in_the_place_of_the_contact_sheet_is_told_by_its_name(
+    files: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert invoke(["data", "import", "pets", str(files)]) == 0
+    capfd.readouterr()
+    before = sorted(tmp_path.rglob("*"))
+    assert invoke(["data", "show", "pets", "--out", str(files)]) == 2
+    assert capfd.readouterr() == ("", f"gtl: {files}: is a directory; name another file or folder\n")
+    assert sorted(tmp_path.rglob("*")) == before
+
+
 def test_skipped_images_are_named_on_standard_error(files: Path, capfd: pytest.CaptureFixture[str]) -> None:
     (files / "train" / "cat" / "bad.jpg").write_bytes(b"x")
     assert invoke(["data", "import", "pets", str(files)]) == 2
