@@ -42,7 +42,7 @@ def check_up(homes: Homes, *, mend: bool = False) -> Iterator[Check]:
 
     Args:
         homes: the project's homes.
-        mend: mend what can be mended without loss: artifact paths of a moved project.
+        mend: mend what can be mended without loss: artifact paths of a moved project, and what killed imports left.
     """
     looks: list[tuple[str, Callable[[], tuple[State, str]]]] = [
         ("python", _python),
@@ -55,6 +55,7 @@ def check_up(homes: Homes, *, mend: bool = False) -> Iterator[Check]:
         ("mlflow", lambda: _mlflow(homes)),
         ("artifact paths", lambda: _artifact_paths(homes, mend)),
         ("data", lambda: _data(homes)),
+        ("unfinished imports", lambda: _unfinished_imports(homes, mend)),
         ("experiments", lambda: _experiments(homes)),
         ("device", _device),
     ]
@@ -196,8 +197,25 @@ def _data(homes: Homes) -> tuple[State, str]:
         return "warning", f"{homes.data} is empty; gtl data pull fetches or rebuilds what is pinned"
     if not found.matches:
         changed = ", ".join((*found.added, *found.changed, *found.missing)) or "other files"
-        return "warning", f"differs from the pin: {changed}; gtl data commit records it, gtl data pull restores the pin"
+        way_back = "gtl data pull goes back as far as it can without losing files of yours"
+        if found.added:
+            way_back += "; added sets stay until you remove them"
+        return "warning", f"differs from the pin: {changed}; gtl data commit records it, {way_back}"
     return "ok", f"as pinned: {found.pinned}"
+
+
+def _unfinished_imports(homes: Homes, mend: bool) -> tuple[State, str]:
+    from pipelines.leftovers import remove_unfinished, unfinished_imports
+
+    if mend and (removed := remove_unfinished(homes.data)):
+        return "ok", f"removed what killed imports had left in {homes.data}: {_named(removed)}"
+    if left := unfinished_imports(homes.data):
+        return "warning", f"killed imports left {_named(left)} in {homes.data}; gtl doctor --mend removes that"
+    return "ok", f"killed imports have left nothing in {homes.data}"
+
+
+def _named(folders: list[Path]) -> str:
+    return ", ".join(folder.name for folder in folders)
 
 
 def _experiments(homes: Homes) -> tuple[State, str]:

@@ -186,7 +186,7 @@ def push(homes: Homes) -> str:
     if now.remote is None:
         raise InputError("no remote to send to; add one with: dvc remote add --default NAME URL")
     if not now.matches:
-        raise InputError("data/ is not the pinned version; gtl data commit first, or gtl data pull to go back to it")
+        raise InputError("data/ is not the pinned version; gtl data commit first; gtl data status says what differs")
     dvc.run(homes.root, "push", "data.dvc")
     return now.remote
 

@@ -11,7 +11,11 @@ from pipelines.cli.output import Json, note, show_json, show_table
 
 def doctor(
     mend: Annotated[
-        bool, typer.Option("--mend", help="Mend MLflow's artifact paths, where the project was moved.")
+        bool,
+        typer.Option(
+            "--mend",
+            help="Mend MLflow's artifact paths, where the project was moved; remove what killed imports left in data/.",
+        ),
     ] = False,
     json_: Json = False,
 ) -> None:

@@ -6,12 +6,17 @@ import os
 import shutil
 import sqlite3
 import subprocess
+import sys
+import time
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from gtl_core.data import versions
+from gtl_core.data.image_set import ImageSet, ImageSetWriter
 from gtl_core.homes import Homes
 from gtl_core.registry.relocation import find_moved, mend_moved
 from gtl_core.registry.tracking import open_store
@@ -155,6 +160,79 @@ def test_artifacts_that_were_put_elsewhere_on_purpose_stay_there(homes: Homes, t
     homes.mlruns.mkdir()
     shutil.copy(template / "mlflow.db", homes.mlruns)  # the artifacts exist there and not here
     assert find_moved(homes) == []
+
+
+def write_set(folder: Path, value: int) -> None:
+    with ImageSetWriter(folder, ("dark", "bright")) as writer:
+        for label in (0, 1):
+            writer.add(np.full((1, 8, 8), value + label, np.uint8), label=label)
+
+
+def make_older(folder: Path, hours: float) -> None:
+    then = time.time() - 3600 * hours
+    for path in (*folder.rglob("*"), folder):
+        os.utime(path, (then, then))
+
+
+def kill_import(homes: Homes, name: str) -> Path:
+    """Ends an import as `kill -9` does, after its first image; the folder that it leaves."""
+    program = (
+        "import os, numpy as np; from pathlib import Path; from gtl_core.data.image_set import ImageSetWriter\n"
+        f"with ImageSetWriter(Path({str(homes.data / name)!r}), ('a', 'b')) as writer:\n"
+        "    writer.add(np.zeros((1, 8, 8), np.uint8), label=0); os._exit(9)"
+    )
+    assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 9
+    (left,) = homes.data.glob(f".{name}.*")
+    return left
+
+
+def test_what_killed_imports_left_is_found_and_removed_and_nothing_else(homes: Homes):
+    left, young = kill_import(homes, "mine"), kill_import(homes, "young")
+    write_set(homes.data / "mine", 10)
+    make_older(left, 25)
+    make_older(young, 23)
+    strange = [homes.data / ".mine.notes", homes.data / ".mine.abcd1234"]
+    for folder in strange:
+        folder.mkdir()
+        (folder / "notes.txt").touch()
+        make_older(folder, 99)
+    state, message = _found(homes)["unfinished imports"]
+    assert state == "warning"
+    assert left.name in message and young.name not in message and "--mend" in message
+
+    state, message = _found(homes, mend=True)["unfinished imports"]
+    assert (state, left.name in message) == ("ok", True)
+    assert sorted(homes.data.iterdir()) == sorted([homes.data / "mine", young, *strange])
+    assert _found(homes)["unfinished imports"] == ("ok", f"killed imports have left nothing in {homes.data}")
+
+
+def test_a_set_whose_replacement_was_killed_half_way_comes_back(homes: Homes):
+    write_set(homes.data / "mine", 10)
+    version = ImageSet.load(homes.data / "mine").version
+    moved = homes.data / ".mine.abcd1234"
+    moved.mkdir()
+    (homes.data / "mine").rename(moved / "old")
+    make_older(moved, 25)
+    assert _found(homes, mend=True)["unfinished imports"][0] == "ok"
+    assert [path.name for path in homes.data.iterdir()] == ["mine"]
+    assert ImageSet.load(homes.data / "mine").version == version
+
+
+def test_what_a_pull_does_with_added_sets_is_told_as_it_is(homes: Homes):
+    for command in (["git", "init", "-q"], [sys.executable, "-m", "dvc", "init", "-q"]):
+        subprocess.run(command, cwd=homes.root, check=True)
+    write_set(homes.data / "pinned", 10)
+    versions.commit(homes)
+    write_set(homes.data / "more", 30)
+    state, message = _found(homes)["data"]
+    assert state == "warning"
+    assert message.startswith("differs from the pin: more; gtl data commit records it")
+    assert message.endswith("added sets stay until you remove them")
+    assert versions.pull(homes).status.added == ("more",)
+    shutil.rmtree(homes.data / "more")
+    shutil.rmtree(homes.data / "pinned")
+    write_set(homes.data / "pinned", 20)
+    assert "stay" not in _found(homes)["data"][1]
 
 
 def test_the_command_shows_a_table_or_json_and_exits_1_when_something_failed(gtl):
