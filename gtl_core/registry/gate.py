@@ -18,6 +18,7 @@ from gtl_core.config import Metric, PromotionConfig
 from gtl_core.evaluation.report.words import listed
 from gtl_core.evaluation.scores import image_weights
 from gtl_core.files import read_json, write_json
+from gtl_core.registry.comparison import Comparison, comparable_images
 from gtl_core.registry.gain import Gain, paired_gain
 from gtl_core.registry.limits import copying, limit_rules
 from gtl_core.registry.rules import ROUNDING, Rule
@@ -43,13 +44,16 @@ class GateResult:
         rules: every rule that was looked at, kept or broken.
         metric: what the scores measure.
         min_gain: how much better the challenger had to be.
-        challenger_score: its score on the test images; None where it did not predict.
+        challenger_score: its score on the test images, of which those count that were compared on; None where it did
+            not predict.
         champion_score: the champion's on the same images; None where there is none or it cannot be compared.
         gain_low: lower end of the interval of the challenger's gain; None without a champion's score, and where no
             interval is asked for.
         gain_high: upper end.
         improved: test images that the challenger alone recognised; None as for the champion's score.
         worsened: test images that the champion alone recognised; None as for the champion's score.
+        test_images: how many images today's test part has; None in a result of a time when that was not noted.
+        compared_images: how many of them both were compared on; None as for the champion's score.
     """
 
     passed: bool
@@ -63,6 +67,8 @@ class GateResult:
     gain_high: float | None = None
     improved: int | None = None
     worsened: int | None = None
+    test_images: int | None = None
+    compared_images: int | None = None
 
     def to_json(self) -> dict[str, Any]:
         """The result as a JSON object."""
@@ -159,11 +165,15 @@ def judge(
     images: np.ndarray,
     labels: np.ndarray,
     groups: np.ndarray,
+    hashes: np.ndarray,
     classes: Sequence[str],
     promotion: PromotionConfig,
     memorisation: Mapping[str, Any] | None,
 ) -> GateResult:
     """Judges a new classifier, with the generator that follows it, against the champion.
+
+    Both are compared on the test images that the champion has not learned from. The limits are asked of all of them,
+    which are new to the challenger.
 
     Args:
         challenger: the new classifier.
@@ -172,12 +182,17 @@ def judge(
         images: uint8 (N, C, H, W), today's test images.
         labels: int64 (N,), their classes.
         groups: str (N,), what each image belongs to; empty where that is not known.
+        hashes: str (N,), the SHA-256 of each image, as the set's manifest has it.
         classes: names of the classes.
         promotion: the rules.
         memorisation: what was measured of the generator's strategy, empty where it could not be measured; None where
             `promotion` does not ask.
     """
     unlike = why_incomparable(champion, images, classes) if champion else ""
+    comparison = None
+    if champion and not unlike:
+        comparison = comparable_images(champion.name, champion.folder, hashes, groups, labels, classes)
+        unlike = comparison.refusal
     compared = [champion] if champion and not unlike else []
     timed = challenger if promotion.limits.latency_ms is not None else None
     new, drawn, *old = predict_elsewhere([challenger, generator, *compared], images, timed=timed)
@@ -196,7 +211,8 @@ def judge(
         machine=new.machine,
         size=sum(path.stat().st_size for path in challenger.folder.rglob("*") if path.is_file()),
     )
-    return decide(new.of(classes), old[0].of(classes) if old else None, unlike, rules, labels, groups, promotion)
+    theirs = old[0].of(classes) if old else None
+    return decide(new.of(classes), theirs, unlike, rules, labels, groups, promotion, comparison)
 
 
 def loads(name: str, candidate: Candidate, prediction: Prediction) -> Rule:
@@ -214,6 +230,7 @@ def decide(
     labels: np.ndarray,
     groups: np.ndarray,
     promotion: PromotionConfig,
+    comparison: Comparison | None = None,
 ) -> GateResult:
     """Adds the rule of the gain to those that have been looked at already, and sums up.
 
@@ -225,8 +242,12 @@ def decide(
         labels: int (N,).
         groups: str (N,), empty where unknown.
         promotion: metric, least gain and interval.
+        comparison: which images to compare on; None for all.
     """
-    metric = promotion.metric
+    metric, images, among = promotion.metric, len(labels), ""
+    if comparison and new is not None and old is not None:
+        rows, among = comparison.rows, comparison.words
+        new, old, labels, groups = new[rows], old[rows], labels[rows], groups[rows]
     weights = image_weights(labels, metric)
     mine = None if new is None else new.argmax(axis=1) == labels
     theirs = None if old is None else old.argmax(axis=1) == labels
@@ -237,7 +258,7 @@ def decide(
         improved, worsened = int((mine & ~theirs).sum()), int((theirs & ~mine).sum())
         if promotion.interval is not None:
             gain = paired_gain(mine, theirs, labels, groups, metric, promotion.interval)
-    found = (*rules, _gain_rule(score, bar, gain, unlike, len(labels), promotion))
+    found = (*rules, _gain_rule(score, bar, gain, unlike, len(labels), among, promotion))
     passed = all(rule.passed for rule in found)
     return GateResult(
         passed=passed,
@@ -251,11 +272,19 @@ def decide(
         gain_high=gain.high if gain else None,
         improved=improved,
         worsened=worsened,
+        test_images=images,
+        compared_images=None if theirs is None else len(labels),
     )
 
 
 def _gain_rule(
-    score: float | None, bar: float | None, gain: Gain | None, unlike: str, images: int, promotion: PromotionConfig
+    score: float | None,
+    bar: float | None,
+    gain: Gain | None,
+    unlike: str,
+    images: int,
+    among: str,
+    promotion: PromotionConfig,
 ) -> Rule:
     """That the gain, or the lower end of its interval where the experiment asks for one, must reach the least gain."""
     metric, limit = promotion.metric, promotion.min_gain
@@ -267,11 +296,11 @@ def _gain_rule(
     value = gain.low if gain else score - bar
     found = f"a gain of {score - bar:+.4f}{_interval(gain, images, promotion)}"
     if value >= limit - ROUNDING:
-        said = f"{metric} {score:.4f} on {images:,} test images; the champion has {bar:.4f}, {found}"
+        said = f"{metric} {score:.4f} on {among or f'{images:,} test images'}; the champion has {bar:.4f}, {found}"
         return Rule("gain", True, value, limit, said)
     asked = f"whose lower end must reach {limit:+.4f}" if gain else f"where at least {limit:+.4f} is asked for"
-    said = f"{metric} {score:.4f} against the champion's {bar:.4f}: {found} {asked}; {limit - value:.4f} is missing"
-    return Rule("gain", False, value, limit, said)
+    said = f"{metric} {score:.4f} against the champion's {bar:.4f}{f' on {among}' if among else ''}: {found} {asked}"
+    return Rule("gain", False, value, limit, f"{said}; {limit - value:.4f} is missing")
 
 
 def _interval(gain: Gain | None, images: int, promotion: PromotionConfig) -> str:

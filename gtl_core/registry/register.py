@@ -208,13 +208,15 @@ def _judge(
             f"{role} {name}/{version}", store.model_folder(name, version, folder), ("classifier", "generator")[index]
         )
 
+    manifest = target.manifest.iloc[draw.test]
     return judge(
         challenger=candidate("challenger", 0, versions[0]),
         generator=candidate("challenger", 1, versions[1]),
         champion=candidate("champion", 0, champion) if champion else None,
         images=target.images[draw.test],
         labels=target.labels[draw.test],
-        groups=target.manifest["group"].to_numpy(dtype=str)[draw.test],
+        groups=manifest["group"].to_numpy(dtype=str),
+        hashes=manifest["sha256"].to_numpy(dtype=str),
         classes=target.classes,
         promotion=experiment.promotion,
         memorisation=memorisation,

@@ -44,6 +44,9 @@ ROLES: Mapping[Role, str] = {
 LEARNED: tuple[Role, ...] = ("source", "labelled", "unlabelled")
 """Roles after which an image is in the weights."""
 
+HELPED: tuple[Role, ...] = (*LEARNED, "validation")
+"""Roles after which a model may do better on an image than on others of its kind."""
+
 _ROWS_AT_ONCE = 8192
 
 
@@ -117,6 +120,26 @@ def count_seen(path: Path) -> list[dict[str, Any]]:
     order = get_args(Role)
     rows = [{"dataset": row["dataset"], "role": row["role"], "images": row["count_all"]} for row in table.to_pylist()]
     return sorted(rows, key=lambda row: order.index(row["role"]))
+
+
+def new_to(path: Path, images: np.ndarray, groups: np.ndarray) -> npt.NDArray[np.bool_]:
+    """Which images a model has neither learned from nor been chosen on, nor on any other of their group: bool (N,).
+
+    Groups of the source do not count: its names are another set's, and whoever learns from it has seen them alike.
+
+    Args:
+        path: the file.
+        images: hashes of pixels, str (N,), 64 hexadecimal digits each.
+        groups: str (N,), empty where unknown.
+    """
+    import pyarrow.parquet as pq
+
+    table = pq.read_table(path, columns=["role", "group", "sha256"], filters=[("role", "in", list(HELPED))])
+    rows = list(zip(*(table[name].to_pylist() for name in ("role", "group", "sha256")), strict=True))
+    hashes = {sha256.hex() for _, _, sha256 in rows}
+    units = {group for role, group, _ in rows if group and role != "source"}
+    seen = [image in hashes or group in units for image, group in zip(images, groups, strict=True)]
+    return ~np.array(seen, bool)
 
 
 def find_seen(path: Path, images: Sequence[str] = (), group: str | None = None) -> Iterator[SeenImage]:

@@ -44,6 +44,7 @@ def asked(models: Path, tiny_digits: Path) -> Any:
             images=np.array(digits.images[test]),
             labels=digits.labels[test],
             groups=np.full(len(test), ""),
+            hashes=digits.manifest["sha256"].to_numpy(dtype=str)[test],
             classes=digits.classes,
             promotion=PromotionConfig.model_validate(promotion),
             memorisation={"screen": "clear", "sentence": "none was found", "membership_auc": 0.65},
