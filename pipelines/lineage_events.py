@@ -8,7 +8,7 @@ the run's log, once, and stops nothing.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -80,9 +80,10 @@ def tell_failure(context: dg.AssetExecutionContext, error: BaseException) -> Non
 
 def tell_killed(run_id: str, experiment: str, reason: str) -> None:
     """Tells of a run whose process was killed before it could; where nobody listens any more, nobody hears of it."""
-    sender = Sender.configured()
-    if sender:
-        sender.send(run_event("ABORT", Job(experiment, run_id), error=reason))
+    with suppress(Exception):  # other runs wait to be closed
+        sender = Sender.configured()
+        if sender:
+            sender.send(run_event("ABORT", Job(experiment, run_id), error=reason))
 
 
 def _run(context: dg.AssetExecutionContext, chain: Chain) -> _Run | None:

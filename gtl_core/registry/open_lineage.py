@@ -19,6 +19,7 @@ import urllib.request
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from http.client import HTTPException
 from importlib.metadata import version as installed_version
 from pathlib import Path
 from typing import Any, Literal
@@ -165,7 +166,7 @@ class Sender:
         if self._url:
             try:
                 _post(self._url, text.encode(), self._key)
-            except (OSError, ValueError) as error:
+            except (OSError, HTTPException, ValueError) as error:
                 troubles.append(f"OpenLineage events cannot be sent to {shown(self._url)}: {_reason(error)}")
                 self._url = ""
         return troubles
@@ -194,6 +195,8 @@ def _post(url: str, body: bytes, key: str) -> None:
 def _reason(error: Exception) -> str:
     if isinstance(error, HTTPError):
         return f"it answers {error.code}"
+    if isinstance(error, HTTPException):
+        return f"it does not answer as a web server does ({type(error).__name__})"
     return " ".join(str(getattr(error, "reason", error)).split())
 
 

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from gtl_core.errors import InputError
 from gtl_core.homes import Homes
-from gtl_core.registry.reach import check_reachable, shown
+from gtl_core.registry.reach import check_reachable, database_reason, shown
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -237,6 +237,7 @@ def open_store(homes: Homes) -> TrackingStore:
 
     from mlflow import MlflowClient
     from mlflow.exceptions import MlflowException
+    from sqlalchemy.exc import SQLAlchemyError
 
     for name in ("mlflow", "alembic"):
         logging.getLogger(name).setLevel(logging.WARNING)  # each step of making a store or a package is told otherwise
@@ -250,6 +251,8 @@ def open_store(homes: Homes) -> TrackingStore:
             client.search_registered_models(max_results=1)
     except MlflowException as error:
         raise InputError(f"the MLflow store {shown(uri)} cannot be used: {' '.join(str(error).split())}") from error
+    except SQLAlchemyError as error:
+        raise InputError(f"the MLflow store {shown(uri)} cannot be used: {database_reason(error)}") from error
     # Servers hand out the location of artifacts; a database reached directly has nobody to do so.
     artifacts = None if uri.startswith("http") else homes.mlruns / "artifacts"
     return TrackingStore(client, artifacts, locks)

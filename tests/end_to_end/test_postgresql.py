@@ -90,6 +90,17 @@ def test_models_in_postgresql_are_registered_promoted_and_traced(
     ]
 
 
+def test_a_database_that_is_not_there_is_told_in_one_line_at_once(
+    project: Project, tried: str, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"postgresql://postgres@/nowhere?host={folder}&password=secret")
+    for arguments in (["models"], ["run", tried]):
+        said = project.gtl(*arguments, code=2)
+        assert said.count("\n") == 1
+        assert 'database "nowhere" does not exist' in said
+        assert "secret" not in said
+
+
 def test_a_socket_on_which_nobody_listens_is_told_in_one_line_without_the_password(
     project: Project, tried: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.server
 import json
+import socketserver
 import sqlite3
 import threading
 import time
@@ -176,6 +177,19 @@ def test_a_killed_run_is_told_of_by_whoever_closes_it(homes: Homes, file: Path):
     tell_killed("0b5e0f6e-6a6b-4f0e-8f0e-2f6d5a3c1b2a", "small", "process 7 is gone")
     (event,) = read(file)
     assert told([event]) == [("small", "ABORT")]
+
+
+def test_a_killed_run_is_closed_also_where_it_cannot_be_told_of(homes: Homes, monkeypatch):
+    class Refuses(socketserver.BaseRequestHandler):
+        def handle(self) -> None:
+            self.request.recv(10)
+            self.request.sendall(b"SSH-2.0-OpenSSH_9\r\n")
+
+    with socketserver.TCPServer(("127.0.0.1", 0), Refuses) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        monkeypatch.setenv("OPENLINEAGE_URL", f"http://127.0.0.1:{server.server_address[1]}")
+        tell_killed("0b5e0f6e-6a6b-4f0e-8f0e-2f6d5a3c1b2a", "small", "process 7 is gone")
+        server.shutdown()
 
 
 class Listener(http.server.BaseHTTPRequestHandler):

@@ -5,16 +5,20 @@ from __future__ import annotations
 import json
 import os
 import socket
+import socketserver
 import subprocess
 import sys
+import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from gtl_core.errors import InputError
 from gtl_core.homes import Homes
-from gtl_core.registry.reach import check_reachable
+from gtl_core.registry.open_lineage import Sender
+from gtl_core.registry.reach import check_reachable, shown
 from gtl_core.registry.tracking import TrackingStore, open_store
 
 
@@ -112,6 +116,71 @@ def test_a_server_that_does_not_answer_is_named_within_seconds_and_without_its_p
 def test_an_address_that_is_no_store_is_refused_with_what_is_allowed(uri: str):
     with pytest.raises(InputError, match="sqlite:///FILE"):
         check_reachable(uri)
+
+
+@pytest.mark.parametrize(
+    "uri",
+    ["http://host:port", "http://host:70000", "http://[secret", "postgresql://ada:se/cret@host/db", "http://a b/"],
+)
+def test_an_address_that_cannot_be_read_is_refused_without_being_repeated(uri: str):
+    with pytest.raises(InputError, match="is no address whose host and port can be read") as caught:
+        check_reachable(uri)
+    assert "cret" not in str(caught.value)
+
+
+@pytest.fixture
+def chatterbox() -> Iterator[int]:
+    """The port of a server that speaks something else than HTTP or a database's language."""
+
+    class Chatter(socketserver.BaseRequestHandler):
+        def handle(self) -> None:
+            self.request.recv(10)
+            self.request.sendall(b"SSH-2.0-OpenSSH_9\r\n")
+
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Chatter) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield int(server.server_address[1])
+        server.shutdown()
+
+
+def test_a_server_that_speaks_no_http_is_refused_and_stops_no_event(chatterbox: int):
+    with pytest.raises(InputError, match="does not answer as an MLflow server does") as caught:
+        check_reachable(f"http://ada:secret@127.0.0.1:{chatterbox}")
+    assert "secret" not in str(caught.value)
+    sender = Sender(None, f"http://127.0.0.1:{chatterbox}", "")
+    (trouble,) = sender.send({"eventType": "START"})
+    assert "does not answer as a web server does (BadStatusLine)" in trouble
+    assert sender.send({"eventType": "COMPLETE"}) == []
+
+
+def test_a_server_that_is_no_database_and_a_driver_that_is_not_there_are_told_in_one_line(chatterbox: int):
+    for scheme, told in (
+        ("postgresql", "cannot be used"),
+        ("postgresql+nosuch", "cannot be used"),
+        ("postgresql+pg8000", "needs the Python module pg8000, which is not installed"),
+    ):
+        with pytest.raises(InputError, match=told) as caught:
+            check_reachable(f"{scheme}://ada:secret@127.0.0.1:{chatterbox}/models")
+        assert "secret" not in str(caught.value)
+        assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("uri", "told"),
+    [
+        ("postgresql://ada:secret@db:5433/models", "postgresql://***@db:5433/models"),
+        ("postgresql://:secret@db/models", "postgresql://***@db/models"),
+        ("postgresql://ada:sec@ret@db/models", "postgresql://***@db/models"),
+        (
+            "postgresql:///models?host=/run/pg&user=ada&password=secret&port=5433",
+            "postgresql:///models?host=/run/pg&user=***&password=***&port=5433",
+        ),
+        ("https://tracking.example/a?token=secret", "https://tracking.example/a?token=***"),
+        ("sqlite:////home/ada/mlruns/mlflow.db", "sqlite:////home/ada/mlruns/mlflow.db"),
+    ],
+)
+def test_an_address_is_shown_without_what_may_be_secret(uri: str, told: str):
+    assert shown(uri) == told
 
 
 def test_a_store_that_is_no_database_is_refused_within_seconds(homes: Homes):
