@@ -123,7 +123,10 @@ def _deliver(mark: Bookmark, found: Sequence[Alert], now: datetime, log: logging
 
 def _taken(way: Way, alerts: Sequence[Alert], log: logging.Logger) -> int:
     """How many alerts, from the first on, a way took."""
-    handed = way.send(alerts) if alerts else Handed(0)
+    try:
+        handed = way.send(alerts) if alerts else Handed(0)
+    except Exception as error:  # noqa: BLE001 - the other ways, and the place of all in the cursor, must not be lost
+        handed = Handed(0, f"it fails ({without_secrets(str(error) or type(error).__name__)})")
     if handed.problem:
         left = len(alerts) - handed.taken
         log.error(f"{way.name}: {handed.problem}{f'; {_counted(left)} to be tried again' if left else ''}")

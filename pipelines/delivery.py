@@ -211,6 +211,8 @@ def _mail(environment: Mapping[str, str]) -> Way:
         if not environment.get(needed):
             raise InputError(f"{other} is set and {needed} is not; e-mail needs both")
     recipients = tuple(part.strip() for part in environment[EMAIL].split(",") if part.strip())
+    if not recipients:
+        raise InputError(f"{EMAIL} names nobody; write a@example.org,b@example.org")
     for recipient in recipients:
         name, at, domain = recipient.partition("@")
         if not (name and at and domain) or any(character.isspace() for character in recipient):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import shutil
+import smtplib
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -239,6 +240,25 @@ def test_every_alert_is_in_the_log_also_where_nothing_is_configured_or_wrongly(
     drift(homes, "20260302T030000Z", "review")
     assert tick() == []
     assert "GTL_ALERT_WEBHOOK is no address" in caplog.text
+
+
+def test_a_way_that_breaks_down_keeps_no_other_way_from_its_turn(
+    hook: Hook,
+    instance: dg.DagsterInstance,
+    tick: Callable[[], list[dict[str, Any]]],
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    def breaks(*_: Any, **__: Any) -> None:
+        raise RuntimeError("nobody foresaw this")
+
+    monkeypatch.setenv("GTL_SMTP", "smtp://127.0.0.1")
+    monkeypatch.setenv("GTL_ALERT_EMAIL", "ada@example.org")
+    monkeypatch.setattr(smtplib.SMTP, "__init__", breaks)
+    run(instance, fails=True)
+    assert [one["kind"] for one in tick()] == ["failure"]
+    assert tick() == []
+    assert "it fails (nobody foresaw this); 1 alert to be tried again" in caplog.text
 
 
 def test_a_source_that_cannot_be_read_keeps_nothing_else_from_being_told(

@@ -178,6 +178,7 @@ def test_where_nothing_is_configured_the_log_is_named(capfd: pytest.CaptureFixtu
             {"GTL_ALERT_EMAIL": "a@example.org", "GTL_SMTP": "secret.example:25"},
             "GTL_SMTP is no address; write smtp://",
         ),
+        ({"GTL_ALERT_EMAIL": " ,", "GTL_SMTP": "smtp://mail.example"}, "GTL_ALERT_EMAIL names nobody"),
         ({"GTL_ALERT_EMAIL": "nobody", "GTL_SMTP": "smtp://mail.example"}, "'nobody' is no e-mail address"),
     ],
 )
