@@ -169,15 +169,18 @@ def _mlflow(homes: Homes) -> tuple[State, str]:
     server = os.environ.get("MLFLOW_TRACKING_URI")
     if not server and not (homes.mlruns / "mlflow.db").is_file():
         return "ok", f"no store yet; the first run makes {homes.mlruns / 'mlflow.db'}"
+    from gtl_core.registry.reach import shown
     from gtl_core.registry.tracking import open_store
 
     models = len(open_store(homes).client.search_registered_models())
-    return "ok", f"{models} registered models in {server or homes.mlruns / 'mlflow.db'}"
+    return "ok", f"{models} registered models in {shown(server) if server else homes.mlruns / 'mlflow.db'}"
 
 
 def _artifact_paths(homes: Homes, mend: bool) -> tuple[State, str]:
     from gtl_core.registry.relocation import find_moved, mend_moved
 
+    if os.environ.get("MLFLOW_TRACKING_URI"):
+        return _files_in_use(homes)
     if mend and (changed := mend_moved(homes)):
         return "ok", f"{changed} locations mended; they point to {homes.mlruns / 'artifacts'} now"
     moved = find_moved(homes)
@@ -185,6 +188,22 @@ def _artifact_paths(homes: Homes, mend: bool) -> tuple[State, str]:
         places = "; ".join(f"{place.rows} locations point to {place.folder}" for place in moved)
         return "failed", f"the project was moved: {places}; gtl doctor --mend points them here"
     return "ok", "MLflow's artifacts are where its store says"
+
+
+def _files_in_use(homes: Homes) -> tuple[State, str]:
+    """Whether the versions that are in use have their files, where the store is not this project's own to mend."""
+    from gtl_core.registry.standing import aliases
+    from gtl_core.registry.tracking import open_store, pages
+
+    store = open_store(homes)
+    names = sorted(model.name for model in pages(store.client.search_registered_models))
+    used = {(name, version) for name in names for version in aliases(store, name).values()}
+    gone = sorted(version for version in used if not store.has_files(*version))
+    aside = "locations were not looked at, because MLFLOW_TRACKING_URI names a store that may serve other places too"
+    if gone:
+        listed = ", ".join(f"{name} version {version}" for name, version in gone)
+        return "warning", f"{aside}; the files of {listed} are not where it says: restore them or mend the store"
+    return "ok", f"{aside}; the files of all {len(used)} versions with an alias are there"
 
 
 def _data(homes: Homes) -> tuple[State, str]:

@@ -235,6 +235,19 @@ def test_what_a_pull_does_with_added_sets_is_told_as_it_is(homes: Homes):
     assert "stay" not in _found(homes)["data"][1]
 
 
+def test_of_a_configured_store_the_files_that_are_in_use_are_looked_at(homes: Homes, template: Path, monkeypatch):
+    database = homes.root / "elsewhere.db"
+    shutil.copy(template / "mlflow.db", database)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{database}")
+    state, message = _found(homes)["artifact paths"]
+    assert state == "ok"
+    assert "locations were not looked at" in message
+    open_store(homes).client.set_registered_model_alias("a-model", "champion", "1")
+    state, message = _found(homes)["artifact paths"]  # its folder holds no model
+    assert state == "warning"
+    assert "the files of a-model version 1 are not where it says" in message
+
+
 def test_the_command_shows_a_table_or_json_and_exits_1_when_something_failed(gtl):
     import json
 
