@@ -70,11 +70,13 @@ def lineage(
 
 def _upwards(model: str, verify: bool, graph: Path | None, json_: bool) -> None:
     """The chain from the model version down to the pixels."""
-    from gtl_core.errors import DataFailure
+    from gtl_core.errors import DataFailure, InputError
     from gtl_core.files import write_text
     from gtl_core.homes import Homes
     from gtl_core.registry.lineage import read_lineage, verify_lineage
 
+    if graph and graph.is_dir():
+        raise InputError(f"--graph {graph} is a folder; name the file to draw, such as {graph / 'lineage.svg'}")
     homes = Homes.locate()
     record = read_lineage(homes, model)
     checks = verify_lineage(homes, f"{record['model']['name']}/{record['model']['version']}") if verify else []

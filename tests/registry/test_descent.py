@@ -191,6 +191,8 @@ def test_the_picture_is_drawn_beside_what_is_printed(
     from xml.etree import ElementTree
 
     file = tmp_path / "pictures" / "model.svg"
+    assert invoke(["lineage", MODEL, "--graph", str(tmp_path)]) == 2
+    assert f"--graph {tmp_path} is a folder" in capfd.readouterr().err
     assert invoke(["lineage", MODEL, "--graph", str(file), "--json"]) == 0
     record = json.loads(capfd.readouterr().out)
     root = ElementTree.parse(file).getroot()  # noqa: S314 - our own file
