@@ -73,6 +73,7 @@ ROOMS: Mapping[str, tuple[str, ...]] = {
         "metrics/memorisation",
         "metrics/neighbours",
         "metrics/quality",
+        "metrics/screening",
         "metrics/shares",
         "metrics/sliced_wasserstein",
         "metrics/trajectory",

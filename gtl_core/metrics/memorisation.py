@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import warnings
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -17,16 +16,9 @@ from gtl_core.errors import InputError
 from gtl_core.metrics.neighbours import nearest
 
 Features = npt.NDArray[np.floating]
-Screen = Literal["clear", "look", "copies"]
 
 NEAR = 0.01
 """Share of fresh real images that stand nearer to a training image than what counts as a near copy."""
-COPIES = 0.1
-"""Share of near copies, ten times that of fresh real images, from which a generator is said to copy."""
-LOOK = 0.03
-"""Share of near copies that a person should look at."""
-C_T_LOOK = -3.0
-"""A C_T below this comes about once in a thousand times where nothing is copied."""
 
 _MATCHES = 10
 _MATCHED_ROWS = 5000
@@ -35,7 +27,6 @@ _CELL_ROWS = 25
 _MOST_CELLS = 10
 _LEAST_IN_CELL = 10
 _BOOTSTRAP = 1000
-_LEVEL = 0.95
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,10 +63,12 @@ class Memorised:
         c_t: the test of Meehan et al. (2020); far below 0 where it copies, far above where it underfits.
         membership_auc: how well the distance to the nearest synthetic image tells training from held-out images.
         auc_samples: (B,), bootstrap values of that.
+        auc_deviation: its standard deviation where training and held-out images cannot be told apart.
         tpr_at_1_fpr: share of the training images that it names while it names 1 % of the held-out ones falsely.
         exact_copies: synthetic images with just the pixels of a training or carried image.
-        near_copies: synthetic images nearer to one than 99 % of the held-out images are.
+        near_copies: from `count_near_copies`, of training and carried images.
         synthetic: how many synthetic images there are.
+        held_out: how many held-out images there are.
         distances_train: float32 (M,), to the nearest of some training images.
         distances_held_out: float32 (M,), to the nearest of as many held-out images of the same classes.
     """
@@ -86,10 +79,12 @@ class Memorised:
     c_t: float
     membership_auc: float
     auc_samples: npt.NDArray[np.float64]
+    auc_deviation: float
     tpr_at_1_fpr: float
     exact_copies: int
     near_copies: int
     synthetic: int
+    held_out: int
     distances_train: npt.NDArray[np.float32]
     distances_held_out: npt.NDArray[np.float32]
 
@@ -127,10 +122,12 @@ def memorised(seen: Seen, exact_copies: int, seed: int) -> Memorised:
         c_t=c_t(seen.synthetic, seen.train, seen.held_out, to_train, held_to_train, seed),
         membership_auc=auc(members, others),
         auc_samples=bootstrap_auc(members, others, seed),
+        auc_deviation=float(np.sqrt((len(members) + len(others) + 1) / (12 * len(members) * len(others)))),
         tpr_at_1_fpr=true_positives(members, others),
         exact_copies=exact_copies,
-        near_copies=int((to_known < np.quantile(held_to_known, NEAR)).sum()),
+        near_copies=count_near_copies(to_known, held_to_known),
         synthetic=len(seen.synthetic),
+        held_out=len(seen.held_out),
         distances_train=matched[0][0],
         distances_held_out=matched[0][1],
     )
@@ -140,6 +137,37 @@ def count_exact_copies(synthetic: npt.NDArray[np.uint8], *known: npt.NDArray[np.
     """How many of the images uint8 (M, C, S, S) have just the pixels of one in `known`, arrays of the same shape."""
     there = {image.tobytes() for part in known for image in part}
     return sum(image.tobytes() in there for image in synthetic)
+
+
+def count_near_copies(synthetic: npt.NDArray[np.floating], held_out: npt.NDArray[np.floating]) -> int:
+    """How many synthetic images are nearer to a known image than 99 % of the held-out ones, or than all of fewer.
+
+    Args:
+        synthetic: (M,), distances to the nearest known image.
+        held_out: (H,), the same of the held-out images.
+    """
+    return int((synthetic < np.sort(held_out)[rank(len(held_out)) - 1]).sum())
+
+
+def rank(held_out: int) -> int:
+    """Which of so many held-out images, the nearest first, draws the line below which images are near copies."""
+    return max(1, int(NEAR * (held_out + 1)))
+
+
+def fresh_share(held_out: int, chance: float) -> float:
+    """Share of fresh real images that count as near copies beside so many held-out ones.
+
+    What is below the k-th smallest of H distances of one law has a Beta(k, H + 1 - k) distributed share of that law,
+    whatever the law is, so that a share says little where few held-out images drew the line.
+
+    Args:
+        held_out: number of held-out images.
+        chance: that the share is no larger.
+    """
+    from scipy.stats import beta
+
+    place = rank(held_out)
+    return float(beta.ppf(chance, place, held_out + 1 - place))
 
 
 def c_t(
@@ -213,99 +241,6 @@ def true_positives(members: npt.NDArray[np.floating], others: npt.NDArray[np.flo
     """Share of the members' scores (N,) above a threshold that at most the share `allowed` of the others' (M,) pass."""
     threshold = np.sort(others)[::-1][int(allowed * len(others))]
     return float((members > threshold).mean())
-
-
-@dataclass(frozen=True)
-class Screening:
-    """What a strategy gives away, over its draws.
-
-    Attributes:
-        distance_ratio: mean over the draws of `Memorised`'s; so are the next four.
-        authenticity: as there.
-        authenticity_held_out: as there.
-        c_t: as there; None where no draw has one.
-        membership_auc: as there.
-        membership_low: lower end of its 95 % bootstrap interval.
-        membership_high: upper end.
-        tpr_at_1_fpr: mean over the draws.
-        exact_copies: sum over the draws.
-        near_copies: sum over the draws.
-        synthetic: synthetic images in all draws.
-        screen: `copies` where it copies, `look` where a person should look at the nearest neighbours, else `clear`.
-        sentence: why, for people.
-    """
-
-    distance_ratio: float
-    authenticity: float
-    authenticity_held_out: float
-    c_t: float | None
-    membership_auc: float
-    membership_low: float
-    membership_high: float
-    tpr_at_1_fpr: float
-    exact_copies: int
-    near_copies: int
-    synthetic: int
-    screen: Screen
-    sentence: str
-
-
-def screening(draws: list[Memorised]) -> Screening:
-    """Sums up a strategy's draws, one or more, and says what they mean."""
-    tests = [draw.c_t for draw in draws if np.isfinite(draw.c_t)]
-    low, high = np.quantile(np.mean([draw.auc_samples for draw in draws], axis=0), [(1 - _LEVEL) / 2, (1 + _LEVEL) / 2])
-    found = {
-        "distance_ratio": float(np.mean([draw.distance_ratio for draw in draws])),
-        "authenticity": float(np.mean([draw.authenticity for draw in draws])),
-        "authenticity_held_out": float(np.mean([draw.authenticity_held_out for draw in draws])),
-        "membership_auc": float(np.mean([draw.membership_auc for draw in draws])),
-        "tpr_at_1_fpr": float(np.mean([draw.tpr_at_1_fpr for draw in draws])),
-    }
-    exact, near, count = (sum(getattr(draw, name) for draw in draws) for name in _COUNTS)
-    statistic = float(np.mean(tests)) if tests else None
-    screen, sentence = _judged(exact, near, count, statistic, found["membership_auc"], float(low))
-    return Screening(
-        **found,
-        c_t=statistic,
-        membership_low=float(low),
-        membership_high=float(high),
-        exact_copies=exact,
-        near_copies=near,
-        synthetic=count,
-        screen=screen,
-        sentence=f"{sentence} This is a screen, not a guarantee.",
-    )
-
-
-_COUNTS = ("exact_copies", "near_copies", "synthetic")
-
-
-def _judged(exact: int, near: int, count: int, statistic: float | None, area: float, low: float) -> tuple[Screen, str]:
-    """The screen's word and its reason; the lower end of Wilson's interval is what counts of a share."""
-    share = wilson_low(near, count)
-    if exact:
-        return "copies", f"{exact} of {count} synthetic images have just the pixels of an image that it learned from."
-    among = f"{near} of {count} synthetic images ({100 * near / count:.1f} %) are near copies of training images"
-    if share >= COPIES:
-        return "copies", f"{among}; of fresh real images about {100 * NEAR:.0f} % are."
-    reasons = [f"{among}, of fresh real images about {100 * NEAR:.0f} %"] if share >= LOOK else []
-    if low > 0.5:
-        reasons.append(
-            f"training images can be told from others by how near synthetic ones come (AUC {area:.2f}, 0.5 is chance)"
-        )
-    if statistic is not None and statistic < C_T_LOOK:
-        reasons.append(f"synthetic images lie nearer to training images than held-out ones do (C_T {statistic:.1f})")
-    if reasons:
-        joined = "; ".join(reasons)
-        return "look", f"Hardly any copy, but look at the nearest neighbours: {joined}."
-    return "clear", f"No sign of copying: {among}, no more than of fresh real images."
-
-
-def wilson_low(count: int, total: int) -> float:
-    """Lower end of Wilson's (1927) 95 % interval of a share."""
-    from scipy.stats import binomtest
-
-    return float(binomtest(count, total).proportion_ci(_LEVEL, method="wilson").low)
 
 
 def _nearest_one(queries: Features, references: Features) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.int64]]:

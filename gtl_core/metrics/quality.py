@@ -21,8 +21,9 @@ from gtl_core.files import atomic_path, write_json
 from gtl_core.metrics.distribution import MOST, per_class, summary
 from gtl_core.metrics.frechet import frechet_distance
 from gtl_core.metrics.manifold import NEIGHBOURS, manifold, realism
-from gtl_core.metrics.memorisation import Memorised, Seen, count_exact_copies, memorised, screening
+from gtl_core.metrics.memorisation import Memorised, Seen, count_exact_copies, memorised
 from gtl_core.metrics.neighbours import nearest
+from gtl_core.metrics.screening import screening
 from gtl_core.metrics.shares import class_shares, group_shares
 from gtl_core.metrics.trajectory import class_walk, milestones, sample, usefulness
 from gtl_core.metrics.yardstick import Features, Images, Rows, Yardstick

@@ -17,11 +17,13 @@ from gtl_core.metrics.memorisation import (
     bootstrap_auc,
     c_t,
     count_exact_copies,
+    count_near_copies,
+    fresh_share,
     memorised,
-    screening,
+    rank,
     true_positives,
-    wilson_low,
 )
+from gtl_core.metrics.screening import Screening, screening, wilson_low
 
 WIDTH = 12
 
@@ -76,6 +78,60 @@ def test_of_many_that_draw_afresh_hardly_any_is_looked_at_and_none_is_said_to_co
     screens = [screening([memorised(seen_by(0.0, seed, held_out=200), 0, seed)]).screen for seed in range(40)]
     assert "copies" not in screens
     assert screens.count("look") <= 6
+
+
+def screened(clear: Memorised, held_out: int, draws: int, share: float, rng: np.random.Generator) -> Screening:
+    """What is said of a study with so many held-out images, the same in all draws, whose distances are uniform."""
+    line, found = rng.random(held_out), []
+    for _ in range(draws):
+        made = np.concatenate([np.zeros(int(share * 400)), rng.random(400 - int(share * 400))])
+        near = count_near_copies(made, line)
+        samples = np.full(9, 0.5)
+        found.append(replace(clear, c_t=0.0, auc_samples=samples, near_copies=near, synthetic=400, held_out=held_out))
+    return screening(found)
+
+
+@pytest.mark.parametrize("draws", [1, 5])
+@pytest.mark.parametrize("held_out", [10, 20, 50, 100])
+def test_with_few_held_out_images_fresh_ones_are_hardly_ever_near_copies_and_copies_are_found(
+    held_out: int, draws: int
+) -> None:
+    rng, clear = np.random.default_rng(held_out), memorised(seen_by(0.0, 0), 0, 0)
+    screens = [screened(clear, held_out, draws, 0.0, rng).screen for _ in range(400)]
+    # One and four of a hundred, and what 400 studies leave to chance.
+    assert screens.count("copies") <= 0.015 * 400
+    assert screens.count("look") + screens.count("copies") <= 0.04 * 400
+    assert {screened(clear, held_out, draws, 0.5, rng).screen for _ in range(50)} == {"copies"}
+
+
+@pytest.mark.parametrize("held_out", [1, 10, 99, 500])
+def test_the_share_of_fresh_images_that_count_as_near_copies_is_as_often_below_its_bound_as_it_says(
+    held_out: int,
+) -> None:
+    lines = np.sort(np.random.default_rng(0).random((4000, held_out)), axis=1)[:, rank(held_out) - 1]
+    for chance in (0.5, 0.95):
+        assert (lines <= fresh_share(held_out, chance)).mean() == pytest.approx(chance, abs=0.02)
+
+
+def test_with_few_held_out_images_hardly_any_that_draws_afresh_is_looked_at_for_any_reason() -> None:
+    screens = []
+    for study in range(40):
+        # The draws of a study have their own training images and the same held-out ones.
+        held_out = law(20, np.random.default_rng([study, 9]))
+        seen = (replace(seen_by(0.0, 100 * study + draw), held_out=held_out) for draw in range(4))
+        screens.append(screening([memorised(images, 0, study) for images in seen]).screen)
+    assert screens.count("copies") <= 2
+    assert screens.count("look") <= 4
+
+
+def test_that_copies_are_no_more_than_of_fresh_images_is_said_only_where_it_is_so() -> None:
+    clear = memorised(seen_by(0.0, 0), 0, 0)
+    few, some = (screening([replace(clear, near_copies=near, held_out=50)]) for near in (4, 24))
+    assert few.screen == some.screen == "clear"
+    assert "(1.0 %) are near copies of training images, no more than of fresh real images." in few.sentence
+    assert "no more than" not in some.sentence
+    assert "(6.0 %)" in some.sentence
+    assert "of fresh real images about 2 % are, but with 50 held-out images less than 7 % says nothing" in some.sentence
 
 
 def test_an_unlabelled_pool_larger_than_the_held_out_part_is_measured_by_as_many_of_each() -> None:
