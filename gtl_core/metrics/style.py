@@ -52,7 +52,7 @@ def style_shift(
         originals: uint8 (N, C, S, S), two at least.
         changed: uint8 (N, C, S, S), what was made of each.
         wanted: uint8 (M, C, S, S), four at least, of the style that was wanted.
-        seed: of directions, of the halves, and of which pictures are compared as different ones.
+        seed: of directions and of the halves.
     """
     looks = [look(part) for part in (originals, changed, wanted)]
     spread = looks[2].std(axis=0) + 1e-3 * np.abs(looks[2]).mean() + 1e-9
@@ -70,11 +70,13 @@ def content_kept(originals: npt.NDArray[np.uint8], changed: npt.NDArray[np.uint8
     """How much of the edges of each picture stands where it stood, (N,): see `StyleShift.content_kept`.
 
     The edges are gradients at both scales, without their sign, so that a negative keeps them; what is compared is the
-    cosine of the angle between two pictures' edges, less what it is between neighbours among the originals.
+    cosine of the angle between two pictures' edges, less what it is on average between two different originals.
     """
     before, after = _edges(originals), _edges(changed)
     alike = (before * after).sum(axis=1)
-    by_chance = float((before * np.roll(before, 1, axis=0)).sum(axis=1).mean())
+    total, count = before.sum(axis=0), len(before)
+    # The mean over all pairs of different pictures, whatever their order: of the squared sum the own pairs are 1 each.
+    by_chance = float(total @ total - (before * before).sum()) / (count * (count - 1))
     kept: npt.NDArray[np.float64] = (alike - by_chance) / max(1.0 - by_chance, 1e-9)
     return kept
 
