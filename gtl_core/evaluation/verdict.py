@@ -166,9 +166,12 @@ def sentence_of(verdict: Verdict) -> str:
         f"the best without a GAN by {verdict.chosen_by}"
     )
     if verdict.label == "inconclusive":
+        could = f"could have shown a difference of {100 * verdict.detectable:.1f} points"
+        # No difference of shares is larger than 1.
+        power = could if verdict.detectable < 1.0 else "was too small to show any difference"
         return (
-            f"Inconclusive whether GAN transfer helps{_asked_for(verdict)}: {numbers}. This study could have shown a "
-            f"difference of {100 * verdict.detectable:.1f} points.{_needed(verdict)}"
+            f"Inconclusive whether GAN transfer helps{_asked_for(verdict)}: {numbers}. This study {power}."
+            f"{_needed(verdict)}"
         )
     less = verdict.label == "helps" and verdict.high < verdict.min_gain
     return (

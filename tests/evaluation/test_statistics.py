@@ -104,6 +104,20 @@ def test_two_arms_that_agree_everywhere_differ_by_nothing_and_claim_no_sharp_stu
     assert detectable_difference(estimate, 100) > 0.01
 
 
+@pytest.mark.parametrize(("draws", "images"), [(2, 27), (5, 27), (3, 2007)])
+def test_a_score_that_no_image_lowers_is_known_to_no_less_than_one_image(draws: int, images: int):
+    weights = np.full(images, 1 / images)
+    for hits in (np.ones((draws, images)), np.zeros((draws, images))):
+        found = two_level_bootstrap(hits, weights, None, resamples=200, seed=0, bounds=(0.0, 1.0))
+        assert found.error == pytest.approx(1 / images)
+        assert found.high - found.low == pytest.approx(stats.t.ppf(0.975, images - 1) / images, rel=1e-6)
+        assert found.low <= hits.mean() <= found.high
+    once = np.ones((draws, images))
+    once[0, 0] = 0.0
+    nearly = two_level_bootstrap(once, weights, None, resamples=200, seed=0, bounds=(0.0, 1.0))
+    assert nearly.error >= (1 - 1e-9) / images
+
+
 def test_one_draw_gives_no_interval_over_draws():
     with pytest.raises(ValueError, match="two draws"):
         two_level_bootstrap(np.zeros((1, 5)), np.full(5, 0.2), None, resamples=10, seed=0, bounds=(0.0, 1.0))
@@ -177,6 +191,14 @@ def test_with_the_needed_number_of_draws_or_images_the_study_can_show_the_differ
     assert (stats.norm.ppf(0.975) + stats.norm.ppf(0.8)) * sum(vars(shrunk).values()) ** 0.5 <= difference
     assert needed_draws(parts, draws, images, difference / 2) is None
     assert needed_draws(Parts(0.0, 0.0, 2e-5), draws, images, difference / 2) is not None
+
+
+def test_the_needed_numbers_are_never_fewer_than_the_study_had():
+    # Few images hide what the draws do to the degrees of freedom, so that fewer of them would seem to show more.
+    mostly_draws = Parts(4.5e-4, 6e-5, 0.0)
+    images = needed_images(mostly_draws, 2, 800, 0.12)
+    assert images is None or images >= 800
+    assert needed_draws(Parts(0.0, 1e-6, 1e-6), 5, 800, 0.5) == 5
 
 
 def test_where_the_draws_make_the_error_more_images_are_no_help():

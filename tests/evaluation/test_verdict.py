@@ -124,6 +124,12 @@ def test_an_open_question_comes_with_what_would_have_been_enough():
     assert neither.endswith("Neither more draws nor more test images alone would be enough to show one of 0.4.")
 
 
+def test_a_study_that_could_have_shown_no_difference_at_all_is_said_to_be_too_small():
+    given = replace(verdict(predictions(0.02)), detectable=1.0, difference=0.004, needed_draws=12, needed_images=None)
+    assert "This study was too small to show any difference. To show one of 0.4 takes about 12" in sentence_of(given)
+    assert "100.0 points" not in sentence_of(given)
+
+
 def test_a_wanted_gain_is_what_the_question_is_about():
     given = verdict(predictions(0.02), min_gain=0.02)
     assert given.label == "inconclusive"
