@@ -61,7 +61,8 @@ def calibration_error(labels: np.ndarray, probabilities: np.ndarray) -> Counted:
     """Expected calibration error: how far, on average, sureness and share of right predictions lie apart.
 
     Over 15 bins of equal width of the likeliest class's probability: Naeini, Cooper and Hauskrecht, "Obtaining Well
-    Calibrated Probabilities Using Bayesian Binning", 2015.
+    Calibrated Probabilities Using Bayesian Binning", 2015. It takes what chance leaves in a bin for error, so with few
+    images it is too large: 11 % with 100 and 4 % with 800 where predictions are perfectly calibrated.
 
     Args:
         labels: int (N,), true classes.

@@ -85,7 +85,8 @@ def intervals(
 
     The worst class is the one with the lowest mean recall, the worst group the one with the lowest share recognised,
     and the gap is that between the best group and the worst. They are picked by the images that they are then scored
-    on, which makes the worst look somewhat worse, and the gap somewhat wider, than they are.
+    on, which makes the worst look somewhat worse, and the gap somewhat wider, than they are. The interval of `ece` does
+    not hold the truth as often as it says, for the error itself is too large with few images (`calibration_error`).
 
     Args:
         labels: int (N,), true classes.

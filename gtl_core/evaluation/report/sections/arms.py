@@ -40,7 +40,7 @@ _NAMES = {
     "worst_group": "worst group",
     "group_gap": "gap of groups",
 }
-_UNITLESS = {"auc", "brier", "ece"}
+_UNITLESS = {"auc", "brier"}
 
 
 def kind_of(arm: str) -> str:
@@ -157,11 +157,17 @@ def _scores(rows: Sequence[Mapping[str, Any]]) -> Markup:
         score = (row.get("scores") or {}).get(name)
         if not score:
             return DASH
+        if name == "ece":
+            # A resample's is larger still, so that its interval would not hold the truth.
+            return number(score["mean"])
         if name in _UNITLESS:
             return f"{number(score['mean'])} ({number(score['low'])} to {number(score['high'])})"
         return f"{percent(score['mean'])} ({percent_interval(score['low'], score['high'])})"
 
     cells = [[arm_title(row["arm"]), *(cell(row, name) for name in names)] for row in rows]
-    caption = "Every score on the test images: mean and 95 % interval"
+    caption = (
+        "Every score on the test images: mean and 95 % interval. The calibration error has none: with few test images "
+        "it comes out too large, 11 % with 100 of them and 4 % with 800 where the truth is 0"
+    )
     columns = ["way of training", *(_NAMES[name] for name in names)]
     return details("Every score", table(caption, columns, cells, numeric=range(1, len(columns))))
