@@ -95,6 +95,14 @@ def test_the_numbers_are_those_of_the_stages(run: Run, tmp_path: Path) -> None:
     assert numbers["experiment"]["target"]["labelled_per_class"] == 5
 
 
+def test_the_calibration_error_has_no_interval_and_the_page_says_why(run: Run, tmp_path: Path) -> None:
+    page, _ = made(run, tmp_path / "report")
+    score = run.inputs().arms[0]["scores"]["ece"]
+    assert f">{number(score['mean'])}</td>" in page
+    assert f"{number(score['mean'])} ({number(score['low'])} to {number(score['high'])})</td>" in page  # Brier's
+    assert "The calibration error has none: with few test images it comes out too large" in page
+
+
 def test_classes_keep_their_order_although_json_sorts_their_names(run: Run, tmp_path: Path) -> None:
     page, numbers = made(run, tmp_path)
     assert numbers["sections"]["confusion"]["numbers"]["classes"] == ["nut", "bolt", "ring"]
