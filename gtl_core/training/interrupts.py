@@ -26,7 +26,7 @@ class Interruption:
 
 @contextmanager
 def deferred_interrupts() -> Iterator[Interruption]:
-    """Notes the first Ctrl-C instead of raising; a second one interrupts at once.
+    """Notes the first Ctrl-C instead of raising, until the block passes it on or ends; a second interrupts at once.
 
     Outside the main thread Python delivers no signals, and nothing is changed.
     """
@@ -45,3 +45,5 @@ def deferred_interrupts() -> Iterator[Interruption]:
         yield interruption
     finally:
         signal.signal(signal.SIGINT, interruption._previous)
+    if interruption.requested:  # after the block had looked for it last
+        interruption.pass_on()
